@@ -1,0 +1,86 @@
+# Everything a person needs, each target on one line in `make help`.
+# A virtual environment in .venv with the pinned packages; nothing global, nothing that isn't ours is touched.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STATE ?= var
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev up down restart reload status events logs ps test test-slow check format readme bench drills clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Carousel needs Python 3.11 or later; name one by PYTHON=…"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "No venv module: on Debian, apt install python3-venv"; exit 1; }
+
+.venv/.run: requirements.lock pyproject.toml | .venv/bin/python
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps -e .
+	@touch $@
+
+.venv/.dev: requirements-dev.lock .venv/.run
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: .venv/.run ## Make the virtual environment (the other targets do it too)
+setup-dev: .venv/.dev ## The same, with what the tests and checks need
+
+up: setup ## Run the whole system here in the foreground: http://127.0.0.1:5000; Ctrl-C ends it
+	@exec $(BIN)/carousel up --state-dir $(STATE) $(ARGS)
+
+down: setup ## End the system that runs in ./var
+	@$(BIN)/carousel down --state-dir $(STATE)
+
+restart: setup ## End it if it runs, then run it here
+	@-$(BIN)/carousel down --state-dir $(STATE) 2>/dev/null
+	@$(MAKE) --no-print-directory up
+
+reload: setup ## New settings and code, no request lost
+	@$(BIN)/carousel reload --state-dir $(STATE)
+
+status: setup ## The replicas and their states
+	@$(BIN)/carousel status --state-dir $(STATE)
+
+events: setup ## What happened to whom, when and why
+	@$(BIN)/carousel events --state-dir $(STATE)
+
+logs: ## The replicas' own logs, as they grow
+	@tail -n 20 -F $(STATE)/logs/*.log
+
+ps: ## Our processes
+	@$(BIN)/python -m loadbalancer.spawn.procfs $(STATE)
+
+test: setup-dev ## All everyday tests
+	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -W error tests/discover.py
+
+test-slow: setup-dev ## The longer suites: drills at a smaller size, more examples
+	@$(BIN)/python -m pytest -q -m slow
+
+check: setup-dev ## Formatting, lint, types, import arrows
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/pyright
+
+format: setup-dev ## Format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+readme: setup-dev ## Fill the README: the table of settings, the figures last measured
+	@$(BIN)/python -m analysis.readme
+
+bench: setup-dev ## The ring's figures and the fault drills, printed and kept as JSON in analysis/results
+	@$(BIN)/python -m analysis.ring_shares --json analysis/results/ring.json
+	@$(BIN)/python -m analysis.drills --json analysis/results/drills.json
+
+drills: setup-dev ## One drill or all of them: make drills ARGS="kill --requests 5000"
+	@$(BIN)/python -m analysis.drills $(ARGS)
+
+clean: ## End what runs in ./var and remove it, and the virtual environment
+	@-[ -x $(BIN)/carousel ] && $(BIN)/carousel down --state-dir $(STATE) 2>/dev/null
+	@if [ -e $(STATE)/cluster.id ]; then rm -rf $(STATE); fi
+	@rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis

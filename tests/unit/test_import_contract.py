@@ -1,0 +1,21 @@
+import configparser
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SHELLS = {"loadbalancer.__main__", "loadbalancer.logs", "loadbalancer.settings", "server.__main__", "server.logs"}
+"""Modules directly in a folder that reach the world all the same: entry points, the log, and .env with the environment."""
+
+
+class ImportContractTest(unittest.TestCase):
+    def test_every_module_directly_in_a_folder_is_held_pure(self) -> None:
+        contracts = configparser.ConfigParser()
+        contracts.read(ROOT / ".importlinter")
+        held = set(contracts["importlinter:contract:pure"]["source_modules"].split())
+        found = {
+            f"{package}.{path.stem}"
+            for package in ("loadbalancer", "server", "wire")
+            for path in (ROOT / package).glob("*.py")
+            if path.stem != "__init__"
+        }
+        self.assertEqual(held, found - SHELLS)
