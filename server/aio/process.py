@@ -1,0 +1,80 @@
+"""A replica as a process: takes its directory and socket, serves until SIGTERM or SIGINT, leaves in order."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from server.aio.sockets import BACKLOG, http_socket
+from server.disk.data_dir import DataDir, open_data_dir
+from server.replica import Gauges, Replica
+from server.settings import Settings
+from wire.aio.service import Service
+
+DRAIN_S: Final = 10.0
+"""How long requests under way may take after SIGTERM: Docker's own grace before its SIGKILL."""
+
+_log = logging.getLogger("carousel.replica")
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to stop. What `open_data_dir` and `http_socket` raise, it raises before it serves."""
+    data = _open_data(settings)
+    listener = http_socket(os.environ, os.getpid(), settings.host, settings.port)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(settings, data, listener))
+
+
+def _open_data(settings: Settings) -> DataDir | None:
+    if settings.data_dir is None:
+        return None
+    return open_data_dir(Path(settings.data_dir), settings.cluster, settings.node_id)
+
+
+async def _serve(settings: Settings, data: DataDir | None, listener: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    service = _service(settings)
+    server = await loop.create_server(service.protocol, sock=listener, backlog=BACKLOG)
+    _log.info("listening", extra={"fields": _where(listener, data)})
+    await stop.wait()
+    _log.info("stopping", extra={"fields": {"in_flight": service.in_flight}})
+    # The supervisor may hold the same socket: closing ours would leave clients in its backlog, unanswered.
+    listener.shutdown(socket.SHUT_RD)
+    server.close()
+    cut = await service.drain(DRAIN_S)
+    _log.info("stopped", extra={"fields": {"cut": cut}})
+
+
+def _service(settings: Settings) -> Service:
+    def gauges() -> Gauges:
+        return Gauges(service.in_flight, service.connections, _resident_bytes(), service.refused)
+
+    replica = Replica(settings.identity, settings.home_format, time.time(), gauges)
+    service = Service(replica.answer)
+    return service
+
+
+def _where(listener: socket.socket, data: DataDir | None) -> dict[str, object]:
+    host, port = listener.getsockname()[:2]
+    where: dict[str, object] = {"address": f"[{host}]:{port}" if ":" in host else f"{host}:{port}"}
+    if data is not None:
+        where |= {"node_id": data.meta.node_id, "data_dir": str(data.path)}
+    return where
+
+
+def _resident_bytes() -> int:
+    """This process's resident memory; 0 where there is no /proc."""
+    try:
+        pages = int(Path("/proc/self/statm").read_bytes().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
