@@ -1,0 +1,1 @@
+"""The experiments: every number that the README names, made by a command that anybody can run again."""
