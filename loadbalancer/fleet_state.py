@@ -1,0 +1,127 @@
+"""The fleet's values and tables: states, which may follow which, the settings, a place and an incarnation's
+end.
+
+A *place* is a seat in the layout: node id, index and weight last as long as it does. What sits there, an
+*incarnation*, has a name and an instance of its own and is followed by another when it dies. Keeping the
+two apart is what lets a replacement move no key and no shard.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from loadbalancer.instances import Instance
+
+STOP_SLACK_S = 5.0
+"""How long past its grace a stopped replica may take to be reported gone: SIGKILL, reaping and two
+sockets."""
+
+KILL_AGAIN_S = 5.0
+"""A kill whose end was not reported is asked for again: the request may have died with the supervisor's
+link."""
+
+MAX_WEIGHT = 100
+"""As in Envoy and nearly as in HAProxy (256): more would only make the ring's virtual nodes explode."""
+
+
+class State(StrEnum):
+    """What an incarnation is; the value is the word that people and events see."""
+
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    SUSPECT = "suspect"
+    DEAD = "dead"
+    DRAINING = "draining"
+
+
+TRANSITIONS: dict[State, frozenset[State]] = {
+    State.STARTING: frozenset({State.HEALTHY, State.DEAD, State.DRAINING}),
+    State.HEALTHY: frozenset({State.SUSPECT, State.DEAD, State.DRAINING}),
+    State.SUSPECT: frozenset({State.HEALTHY, State.DEAD, State.DRAINING}),
+    # To healthy only where nothing is respawned (static): a backend that was away answers again.
+    State.DEAD: frozenset({State.STARTING, State.HEALTHY}),
+    # A leaver only leaves: its place goes with it.
+    State.DRAINING: frozenset(),
+}
+
+ROUTABLE = frozenset({State.HEALTHY, State.SUSPECT})
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSettings:
+    """What the operator chose. `respawns` False is the static runtime: nothing is started, stopped or
+    replaced.
+
+    `replicas` is the fleet's size when there is no record yet (afterwards the record rules); `weights` are
+    those that --backends gives by name; `reserved_names` are the front door's own (aliases, containers that
+    aren't ours).
+    """
+
+    replicas: int = 3
+    max_replicas: int = 64
+    fall: int = 2
+    rise: int = 1
+    start_timeout_s: float = 30.0
+    drain_timeout_s: float = 30.0
+    stop_grace_s: float = 10.0
+    respawns: bool = True
+    reserved_names: frozenset[str] = frozenset()
+    weights: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(slots=True)
+class Place:
+    """A seat in the layout and the incarnation that has it now; owned and changed by the roster alone.
+
+    `instance` is None while a spawn is under way (starting) or nothing is there (dead). `deadline` is when
+    the present state runs out: starting gives up, dead tries again, draining is cut. `streak` counts probe
+    answers in a row, good ones up, bad ones down. `joining`: an /add under way brought it, it is not in the
+    layout yet.
+    """
+
+    node_id: int
+    index: int
+    name: str
+    since: float
+    state: State = State.DEAD
+    weight: int = 1
+    drained: bool = False
+    joining: bool = False
+    stopping: bool = False
+    instance: Instance | None = None
+    deadline: float | None = None
+    streak: int = 0
+    healthy_since: float | None = None
+    deaths: int = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Counts towards N: neither on trial in an /add nor on its way out."""
+        return not self.joining and self.state is not State.DRAINING
+
+    @property
+    def routable(self) -> bool:
+        return self.state in ROUTABLE and not self.drained and not self.joining
+
+    @property
+    def spawning(self) -> bool:
+        """A Spawn was sent and neither Spawned nor SpawnFailed has come."""
+        return self.state is State.STARTING and self.instance is None
+
+    @property
+    def shown(self) -> str:
+        """The state for people: an operator's drain shows as draining while the replica is well."""
+        return State.DRAINING if self.drained and self.state in ROUTABLE else self.state
+
+
+@dataclass(slots=True)
+class Doomed:
+    """An incarnation without a place, awaited until it is proven gone: till then its name and node id are
+    taken.
+
+    `handle` is None while its spawn is still under way: it will be killed the moment it is there.
+    """
+
+    name: str
+    node_id: int
+    handle: str | None
+    again_at: float | None

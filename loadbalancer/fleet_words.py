@@ -1,0 +1,176 @@
+"""The fleet's language: the events that it hears and the effects that it asks for.
+
+The shell's part of the contract: every Spawn is answered by exactly one Spawned or SpawnFailed (which says
+that nothing runs under that name); every end of an instance is told by Exited, asked for or not. Exited may
+be told twice, and its handle may be "": "whatever had this name is proven gone" (what Runtime.kill and
+.stop promise by returning).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from loadbalancer.instances import Instance, ReplicaSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The first event, once: what the runtime found alive. Cold: everything had been stopped before (a new
+    `up`)."""
+
+    instances: tuple[Instance, ...]
+    cold: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Spawned:
+    """The runtime started it; whether it is healthy, probes will tell."""
+
+    name: str
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnFailed:
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """Proven gone. An empty handle stands for whatever incarnation had the name."""
+
+    name: str
+    handle: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """One heartbeat's outcome. `late`: control's own loop lagged meanwhile, so a failure proves nothing
+    (R7)."""
+
+    name: str
+    handle: str
+    ok: bool
+    reason: str = ""
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """Every data-path worker has said that nothing is in flight to this draining replica."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; due at `Fleet.deadline()`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddRequested:
+    """`command` is the caller's ticket: the Answer carries it back."""
+
+    command: int
+    n: int
+    hostnames: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRequested:
+    command: int
+    n: int
+    hostnames: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DrainRequested:
+    """An operator's drain: out of routing, not stopped; holds for the place, over crashes, until
+    undrained."""
+
+    command: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class UndrainRequested:
+    command: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WeightRequested:
+    command: int
+    name: str
+    weight: int
+
+
+Change = AddRequested | RemoveRequested
+Setting = DrainRequested | UndrainRequested | WeightRequested
+Event = Started | Spawned | SpawnFailed | Exited | Probed | Drained | Tick | Change | Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """A living replica of the record was found and stays; nothing is to be done to it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """`members()` changed: push a snapshot under a new epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """`replaces`: in the stead of one that died (for the count of respawns)."""
+
+    spec: ReplicaSpec
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Runtime.stop: SIGTERM, SIGKILL after the grace. `handle`: which incarnation is meant, for the Exited
+    to come."""
+
+    name: str
+    handle: str
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """Runtime.kill; `handle` as in Stop."""
+
+    name: str
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The end of a command: an HTTP status, and the body's `message`; `ok` is "successful" or "failure"."""
+
+    command: int
+    status: int
+    message: dict[str, Any] | str
+    ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something for the event log: a state's name or another kind, which replica, and why."""
+
+    kind: str
+    replica: str
+    reason: str
+
+
+Effect = Adopt | Publish | Spawn | Stop | Kill | Answer | Note
+
+ORDER: dict[type[Effect], int] = {Adopt: 0, Publish: 1, Spawn: 2, Stop: 2, Kill: 2, Answer: 3, Note: 4}
+"""Effects of one step go out in this order: a replica is out of routing before it is killed, and nobody is
+told before it is so. (The shell commits `dump()` before all of them: R4.) Stable: Spawn, Stop and Kill stay
+as they were asked for."""

@@ -1,0 +1,30 @@
+"""What a runtime starts, and what it then has: the words that the fleet and the runtimes share."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaSpec:
+    """What is to be started: a new name for an old or a new place (node id, index) in the layout."""
+
+    name: str
+    node_id: int
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A started replica.
+
+    `handle` tells this incarnation from any other, also after its pid is used again: "<pid>:<start time in
+    clock ticks since boot>" for a process, the container's id for a container, the address for a static backend.
+    """
+
+    name: str
+    node_id: int
+    index: int
+    host: str
+    port: int
+    handle: str
+    pid: int | None = None
+    container: str | None = None
