@@ -1,0 +1,161 @@
+"""`carousel up`, once the settings are read: locks, sweeps, binds, runs the loop, leaves nothing behind."""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Generator, Mapping
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from loadbalancer.spawn import forking, listeners, procfs
+from loadbalancer.spawn.listeners import BindError
+from loadbalancer.spawn.plan import SupervisorPlan, write_private
+from loadbalancer.spawn.shell import Shell
+
+__all__ = ["SupervisorError", "SupervisorPlan", "run_supervisor"]
+
+LOCK, PORTS = "supervisor.lock", "ports.json"
+ORDERS_SOCKET, CONTROL_SOCKET = "supervisor.sock", "control.sock"
+CONTROL_BACKLOG = 1024  # requests that wait while control restarts; gunicorn would ask for 2048
+HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
+
+
+class SupervisorError(Exception):
+    """It can't start here; the text is one line for the operator. Nothing was started or changed."""
+
+
+def run_supervisor(plan: SupervisorPlan) -> int:
+    """Run until SIGINT, SIGTERM or SIGHUP; returns 0 when every process of ours has ended.
+
+    Must be called in the main thread of a process with no other threads, and as its last act: afterwards the
+    signals that it heard are ignored. Raises SupervisorError.
+    """
+    with contextlib.ExitStack() as held:
+        signals = held.enter_context(_hear())
+        try:
+            _own_directories(plan)
+            held.enter_context(_lock(plan.state_dir / LOCK))
+            _sweep(plan)
+            shell = _prepare(plan, held)
+        except (OSError, BindError) as error:
+            raise SupervisorError(str(error)) from error
+        forking.become_subreaper()
+        held.callback(_sweep_at_end, plan)
+        shell.run(signals)
+        plan.log.info("ended")
+    _forget_closed_terminal()
+    return 0
+
+
+def _own_directories(plan: SupervisorPlan) -> None:
+    for path in (plan.state_dir, plan.run_dir):
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+
+
+@contextlib.contextmanager
+def _lock(path: Path) -> Generator[None]:
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise SupervisorError(f"already running, pid {file.read().strip() or 'unknown'}") from None
+        file.truncate(0)
+        file.write(f"{os.getpid()}\n")
+        file.flush()
+        yield
+
+
+def _sweep(plan: SupervisorPlan) -> None:
+    if pids := procfs.sweep(plan.cluster_id):
+        plan.log.warning("killed leftovers", pids=pids)
+
+
+def _sweep_at_end(plan: SupervisorPlan) -> None:
+    """Whoever made itself a session of its own is not in a group of ours; after an error, everybody."""
+    try:
+        _sweep(plan)
+    except OSError as error:
+        plan.log.error("leftovers", reason=str(error))
+
+
+def _prepare(plan: SupervisorPlan, held: contextlib.ExitStack) -> Shell:
+    slots = listeners.bind_ports(plan.bind, plan.ports, plan.workers)
+    for slot in slots:
+        for sock in slot.values():
+            held.callback(sock.close)
+    control = _listen(plan.run_dir / CONTROL_SOCKET, CONTROL_BACKLOG, held)
+    orders = _listen(plan.run_dir / ORDERS_SOCKET, 16, held)
+    chosen = {name: sock.getsockname()[1] for name, sock in slots[0].items()}
+    plan.write_files()
+    _publish(plan, chosen)
+    held.callback((plan.state_dir / PORTS).unlink, missing_ok=True)
+    return Shell(plan, slots, control, orders, partial(_ready_line, plan.bind, chosen))
+
+
+def _listen(path: Path, backlog: int, held: contextlib.ExitStack) -> socket.socket:
+    sock = listeners.listen_unix(str(path), backlog)
+    held.callback(path.unlink, missing_ok=True)
+    held.callback(sock.close)
+    return sock
+
+
+def _publish(plan: SupervisorPlan, chosen: Mapping[str, int]) -> None:
+    """ports.json, whole or not at all."""
+    places = {"main": None, "second": None, "admin": None, **chosen}
+    found = {**places, "pid": os.getpid(), "url": url(plan.bind, chosen)}
+    write_private(plan.state_dir / PORTS, json.dumps(found) + "\n")
+
+
+def url(host: str, chosen: Mapping[str, int]) -> str:
+    """Where the front door can be reached from this machine."""
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{name}:{chosen.get('main') or next(iter(chosen.values()))}"
+
+
+def _ready_line(host: str, chosen: Mapping[str, int], replicas: int) -> str:
+    others = [f"{name} port {port}" for name, port in chosen.items() if name != "main"]
+    return ", ".join([f"Carousel is ready: {url(host, chosen)}", *others, f"{replicas} replicas", f"pid {os.getpid()}"])
+
+
+@contextlib.contextmanager
+def _hear() -> Generator[socket.socket]:
+    """Signals as bytes on a socket. An ignored SIGHUP (nohup) stays ignored.
+
+    Afterwards all are: one Ctrl-C more, while the last files are removed, must not spoil a clean end.
+    """
+    reader, writer = socket.socketpair()
+    reader.setblocking(False)
+    writer.setblocking(False)
+    heard = [number for number in HEARD if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGCHLD]
+    for number in heard:
+        signal.signal(number, _noted)
+    signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
+    try:
+        yield reader
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else signal.SIG_IGN)
+        signal.set_wakeup_fd(-1)
+        reader.close()
+        writer.close()
+
+
+def _noted(_number: int, _frame: FrameType | None) -> None:
+    """The byte in the socket is all that is needed; a handler must exist for it to be written."""
+
+
+def _forget_closed_terminal() -> None:
+    """Python exits with 120 if it can't flush its streams at the end; a closed terminal is no failure."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
