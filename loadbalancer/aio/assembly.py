@@ -1,0 +1,265 @@
+"""Control put together: store, runtime, fleet, prober, feed and tickets around one controller, in one loop."""
+
+import asyncio
+import contextlib
+import json
+import shlex
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from loadbalancer import fleet_words as f
+from loadbalancer import metrics
+from loadbalancer import requests as r
+from loadbalancer.aio.controller import Controller
+from loadbalancer.aio.feed_server import FeedServer
+from loadbalancer.aio.probes import Prober
+from loadbalancer.aio.tickets import Tickets
+from loadbalancer.counters import Totals
+from loadbalancer.disk.keeper import Keeper
+from loadbalancer.event_log import EventLog
+from loadbalancer.fleet import Fleet
+from loadbalancer.fleet_state import FleetSettings
+from loadbalancer.instances import ReplicaSpec
+from loadbalancer.layout import Layout
+from loadbalancer.logs import get_logger
+from loadbalancer.ring import RingSpec
+from loadbalancer.settings import BACKEND, Paths, Settings, worker_count
+from loadbalancer.spawn.base import Runtime, RuntimeLost
+from loadbalancer.spawn.fake import FakeRuntime
+from loadbalancer.spawn.link import Link
+from loadbalancer.spawn.process import ProcessOptions, ProcessRuntime
+from loadbalancer.spawn.static import StaticRuntime
+from wire.aio.service import Service
+
+FRONT_DOOR_ALIASES = frozenset({"carousel", "loadbalancer", "localhost"})
+LAST_WORDS_S = 1.0  # for waiters to read their answers when control ends
+
+log = get_logger("control")
+
+
+class Assembly:
+    """Everything that belongs to one control, in its loop; all methods are the loop's own. Made by `assemble`."""
+
+    def __init__(self, settings: Settings, replicas_asked: bool) -> None:
+        self.settings = settings
+        self.adopted = False
+        self._replicas_asked = replicas_asked
+        self._paths = Paths(settings.state_dir)
+        self._totals = Totals()
+        self._ring_members = 0
+        self._told_ready = False
+        self._starts = 1
+        self._clock_offset_s = time.time() - asyncio.get_running_loop().time()
+
+    async def open(self, stack: contextlib.AsyncExitStack) -> None:
+        """Everything up to the point where `run` can adopt the fleet; `stack` undoes it. Raises OSError."""
+        keeper = Keeper(self._paths.database)
+        stack.callback(keeper.close)
+        generation, record, events = await keeper.open(_least_generation(self._paths.snapshot))
+        self.events_log = EventLog(events)
+        self.tickets = Tickets(self.events_log)
+        self._supervisor = Link(self._paths.supervisor_socket, generation, self._greeted, lambda _: None)
+        await self._supervisor.open()
+        stack.push_async_callback(self._supervisor.close)
+        self._runtime = make_runtime(self.settings, self._paths, generation)
+        self._feed = FeedServer(self._drained, self._worker_said, self._counted, worker_count(self.settings))
+        fleet = Fleet(fleet_settings(self.settings, self._runtime.respawns))
+        layout = self._load(fleet, record)
+        self._recorded = record is not None
+        self.controller = Controller(
+            fleet, layout, self._runtime, keeper, self._feed, self.events_log, self.tickets, generation, self._stepped
+        )
+        await self._runtime.open(self.controller.exited)
+        stack.push_async_callback(self._runtime.close)
+        self._prober = Prober(
+            fleet.probe_targets, self.controller.heard, self.settings.health_path, self.settings.health_interval,
+            self.settings.health_timeout,
+        )  # fmt: skip
+
+    def _greeted(self, hello: dict[str, Any]) -> None:
+        self._starts = hello["starts"]
+
+    def _load(self, fleet: Fleet, record: dict[str, Any] | None) -> Layout:
+        spec = RingSpec(self.settings.ring_hash, self.settings.ring_probe)
+        if record is None:
+            return Layout(spec)
+        try:
+            fleet.load(record["fleet"])
+            return Layout(spec, record["layout"])
+        except (ValueError, KeyError, TypeError) as error:
+            log.error("the fleet's record is damaged: taking what lives", error=str(error))
+            return Layout(spec)
+
+    async def run(self, stack: contextlib.AsyncExitStack) -> None:
+        """Adopt, then serve until cancelled."""
+        await self.controller.step(f.Started(tuple(await self._runtime.list()), cold=self._starts <= 1))
+        self.adopted = True
+        await self._feed.start(self._paths.feed_socket)
+        stack.push_async_callback(self._feed.close)
+        await self._serve_waits(stack)
+        self._change_target()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.controller.run())
+            tasks.create_task(self._prober.run())
+
+    async def _serve_waits(self, stack: contextlib.AsyncExitStack) -> None:
+        service, path = Service(self.tickets.handle), self._paths.loop_socket
+        path.unlink(missing_ok=True)
+        server = await asyncio.get_running_loop().create_unix_server(service.protocol, str(path), backlog=1024)
+        path.chmod(0o600)
+        stack.push_async_callback(service.drain, LAST_WORDS_S)
+        stack.callback(server.close)
+
+    def _change_target(self) -> None:
+        """On a new `up` that asks for another number than the kept fleet has, as if by /add or /rm."""
+        difference = self.settings.replicas - self.controller.fleet.target()
+        if self._recorded and self._replicas_asked and self._starts <= 1 and difference and self._runtime.respawns:
+            self.submit(r.Add(difference) if difference > 0 else r.Remove(-difference))
+
+    # --- what the workers say
+
+    def _drained(self, name: str) -> None:
+        self.controller.send(f.Drained(name))
+
+    def _worker_said(self, message: dict[str, Any]) -> None:
+        """Ejections are each worker's own; they are kept as events, and change nothing in the fleet."""
+        ejected = message["type"] == "ejected"
+        self.controller.remark(message["type"], message["name"], message["reason"] if ejected else "answers again")
+
+    def _counted(self, pid: int, report: dict[str, Any], alive: bool) -> None:
+        if alive:
+            self._totals.hear(pid, report)  # type: ignore[arg-type] - a worker of ours sent it; unknown fields are skipped
+        else:
+            self._totals.end(pid)
+
+    def _stepped(self) -> None:
+        """Tell the supervisor, once, when everyone who is wanted serves."""
+        healthy = self._states()["healthy"]
+        if not self._told_ready and healthy >= self.controller.fleet.target():
+            self._told_ready = True
+            self.controller.start(self._report_ready(healthy))
+
+    async def _report_ready(self, replicas: int) -> None:
+        with contextlib.suppress(RuntimeLost):
+            await self._supervisor.call("ready", replicas=replicas)
+
+    # --- what Flask asks
+
+    def cluster(self) -> dict[str, Any]:
+        view = self.controller.fleet.view()
+        for replica in view["replicas"]:
+            replica["since"] = round(replica["since"] + self._clock_offset_s, 3)
+        epoch = self.controller.epoch
+        ring = self.controller.layout.describe()
+        return {**view, "ring": ring, "version": epoch.version, "generation": epoch.generation}
+
+    def replicas(self) -> dict[str, Any]:
+        return self.controller.fleet.replicas()
+
+    def events(self, since: int, limit: int) -> list[dict[str, Any]]:
+        return [event.to_json() for event in self.events_log.since(since, limit)]
+
+    def submit(self, command: r.Command) -> str:
+        number, ticket = self.tickets.open()
+        self.controller.send(fleet_event(number, command))
+        return ticket
+
+    def metrics(self) -> metrics.Reading:
+        settings, ring = self.settings, self.controller.layout.ring
+        return metrics.Reading(
+            report=self._totals.sum(),
+            respawns=self.controller.respawns,
+            ring_members=len(ring.members),
+            ring_virtual_nodes=ring.virtual_nodes * len(ring.members),
+            replicas=self._states(),
+            workers=self._feed.connected,
+            loop_lag_s=self._prober.lag_s,
+            version=version("carousel"),
+            runtime=settings.runtime,
+            ring_hash=settings.ring_hash,
+            policy=settings.policy,
+        )
+
+    def _states(self) -> Counter[str]:
+        return Counter(replica["state"] for replica in self.controller.fleet.view()["replicas"])
+
+
+@contextlib.asynccontextmanager
+async def assemble(
+    settings: Settings, replicas_asked: bool
+) -> AsyncGenerator[tuple[Assembly, contextlib.AsyncExitStack]]:
+    """Open everything, and undo it at the end in the opposite order. The caller holds control's lock."""
+    async with contextlib.AsyncExitStack() as stack:
+        assembly = Assembly(settings, replicas_asked)
+        await assembly.open(stack)
+        yield assembly, stack
+
+
+def make_runtime(settings: Settings, paths: Paths, generation: int) -> Runtime:
+    match settings.runtime:
+        case "process":
+            return ProcessRuntime(
+                ProcessOptions(
+                    supervisor_socket=paths.supervisor_socket,
+                    generation=generation,
+                    nodes_dir=paths.nodes,
+                    logs_dir=paths.logs,
+                    cluster_id=settings.cluster_id,
+                    server_command=tuple(shlex.split(settings.server_command)),
+                    home_format=settings.home_format,
+                    id_kind=settings.id_kind,
+                )
+            )
+        case "static":
+            return StaticRuntime(
+                ReplicaSpec(name, number, number) for number, name in enumerate(backend_weights(settings), start=1)
+            )
+        case "fake":
+            return FakeRuntime(settings.home_format, settings.id_kind)
+
+
+def backend_weights(settings: Settings) -> dict[str, int]:
+    """Weight by HOST:PORT, in the order of --backends."""
+    matches = [match for backend in settings.backends if (match := BACKEND.fullmatch(backend))]
+    return {f"{match['host']}:{match['port']}": int(match["weight"] or 1) for match in matches}
+
+
+def fleet_settings(settings: Settings, respawns: bool) -> FleetSettings:
+    return FleetSettings(
+        replicas=settings.replicas,
+        max_replicas=settings.replica_limit,
+        fall=settings.health_fall,
+        rise=settings.health_rise,
+        start_timeout_s=settings.start_timeout,
+        drain_timeout_s=settings.drain_timeout,
+        respawns=respawns,
+        reserved_names=FRONT_DOOR_ALIASES,
+        weights=tuple(backend_weights(settings).items()),
+    )
+
+
+def fleet_event(number: int, command: r.Command) -> f.Event:
+    """A caller's command in the fleet's words."""
+    match command:
+        case r.Add():
+            return f.AddRequested(number, command.n, command.hostnames)
+        case r.Remove():
+            return f.RemoveRequested(number, command.n, command.hostnames)
+        case r.Drain():
+            return f.DrainRequested(number, command.name)
+        case r.Undrain():
+            return f.UndrainRequested(number, command.name)
+        case r.SetWeight():
+            return f.WeightRequested(number, command.name, command.weight)
+
+
+def _least_generation(snapshot: Path) -> int:
+    """Above that of the snapshot that the workers kept: without it, a lost database would make them refuse ours."""
+    try:
+        return int(json.loads(snapshot.read_text())["epoch"][0]) + 1
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return 1

@@ -1,0 +1,175 @@
+"""The controller: the one writer of the cluster's state. It feeds the fleet events and carries out what it says.
+
+Each step is committed before anything of it is seen: first the record and its events go to the disk, then the
+effects are carried out in order, then the new view is shown (cluster-rules R4: commit, push, answer). A disk that
+fails or hangs is reported and passed over, since a replica must be replaced all the same.
+
+Everything here runs in control's loop. Flask's threads come in through `submit` by call_soon_threadsafe only.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from loadbalancer import fleet_words as f
+from loadbalancer.aio.feed_server import FeedServer
+from loadbalancer.aio.tickets import Tickets
+from loadbalancer.event_log import Event, EventLog
+from loadbalancer.fleet import Fleet
+from loadbalancer.health import ProbeTarget
+from loadbalancer.layout import Layout
+from loadbalancer.logs import get_logger
+from loadbalancer.snapshot import Epoch, Member, Snapshot
+from loadbalancer.spawn.base import Runtime, SpawnError
+
+COMMIT_TIMEOUT_S = 1.0  # a disk that hangs for longer holds up nobody
+SETTLE_TIMEOUT_S = 1.0  # a worker that takes longer to apply a snapshot holds up no answer
+
+log = get_logger("control")
+
+
+class Keeper(Protocol):
+    """Where a step is committed, on a thread of its own (disk/keeper.py)."""
+
+    async def commit(self, record: dict[str, Any] | None, events: list[Event]) -> None: ...
+
+
+class Controller:
+    """Owns the fleet; everybody else sends it events. `generation` is this control's, committed before."""
+
+    def __init__(
+        self, fleet: Fleet, layout: Layout, runtime: Runtime, keeper: Keeper, feed: FeedServer, events: EventLog,
+        tickets: Tickets, generation: int, on_step: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.fleet = fleet
+        self.layout = layout
+        self.events = events
+        self.epoch = Epoch(generation, 0)
+        self.respawns = 0
+        self._runtime = runtime
+        self._keeper = keeper
+        self._feed = feed
+        self._tickets = tickets
+        self._on_step = on_step
+        self._inbox: asyncio.Queue[f.Event | f.Note] = asyncio.Queue()
+        self._jobs: set[asyncio.Task[None]] = set()
+        self._kept: dict[str, Any] | None = None
+        self._members: tuple[Member, ...] = ()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def send(self, event: f.Event) -> None:
+        """Queue an event; events are taken one after another, in order."""
+        self._inbox.put_nowait(event)
+
+    async def run(self) -> None:
+        """Until cancelled; then the work under way (spawns, stops) is left to the next control to find."""
+        try:
+            while True:
+                await self.step(await self._inbox.get())
+        finally:
+            for job in self._jobs:
+                job.cancel()
+
+    async def step(self, event: f.Event | f.Note) -> None:
+        """Take one event from its hearing to its effects. For `run`, and for the first event before it."""
+        loop = asyncio.get_running_loop()
+        effects = [event] if isinstance(event, f.Note) else self.fleet.step(event, loop.time())
+        if any(isinstance(effect, f.Publish) for effect in effects):
+            self._members = self.layout.settle(self.fleet.members())
+        notes = [effect for effect in effects if isinstance(effect, f.Note)]
+        events = [self.events.make(time.time(), note.kind, note.replica, note.reason) for note in notes]
+        await self._commit(events)
+        self._show(events)
+        for effect in effects:
+            self._carry_out(effect)
+        self._schedule(loop)
+        self._on_step()
+
+    async def _commit(self, events: list[Event]) -> None:
+        """Keep the record if it changed, and the events; what failed is made up for by the next step's."""
+        record = {"fleet": self.fleet.dump(), "layout": self.layout.dump()}
+        if record == self._kept and not events:
+            return
+        try:
+            async with asyncio.timeout(COMMIT_TIMEOUT_S):
+                await self._keeper.commit(None if record == self._kept else record, events)
+            self._kept = record
+        except (TimeoutError, OSError) as error:
+            log.error("state not saved", error=str(error) or f"the disk hangs for {COMMIT_TIMEOUT_S} s")
+
+    def _show(self, events: list[Event]) -> None:
+        self.events.show(events)
+        for event in events:
+            log.info(event.kind, replica=event.replica, reason=event.reason)
+        if events:
+            self._tickets.wake_streams()
+
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self.fleet.deadline()
+        self._timer = None if due is None else loop.call_at(due, self.send, f.Tick())
+
+    def _carry_out(self, effect: f.Effect) -> None:
+        match effect:
+            case f.Spawn():
+                self.respawns += effect.replaces
+                self.start(self._spawn(effect))
+            case f.Stop():
+                self.start(self._end(effect, self._runtime.stop(effect.name, effect.grace_s)))
+            case f.Kill():
+                self.start(self._end(effect, self._runtime.kill(effect.name)))
+            case f.Publish():
+                self._publish()
+            case f.Answer():
+                self.start(self._answer(effect))
+            case f.Note() | f.Adopt():
+                pass  # kept and shown already
+
+    def start(self, job: Coroutine[Any, Any, None]) -> None:
+        """Something that takes its time; it ends with `run` at the latest."""
+        task = asyncio.get_running_loop().create_task(self._guard(job))
+        self._jobs.add(task)
+        task.add_done_callback(self._jobs.discard)
+
+    async def _guard(self, job: Coroutine[Any, Any, None]) -> None:
+        try:
+            await job
+        except (OSError, SpawnError) as error:
+            log.error("runtime failed", error=repr(error))
+
+    async def _spawn(self, effect: f.Spawn) -> None:
+        try:
+            instance = await self._runtime.spawn(effect.spec)
+        except (OSError, SpawnError) as error:
+            self.send(f.SpawnFailed(effect.spec.name, str(error)))
+        else:
+            self.send(f.Spawned(effect.spec.name, instance))
+
+    async def _end(self, effect: f.Stop | f.Kill, ending: Coroutine[Any, Any, None]) -> None:
+        """The runtime returns when it is proven gone, also when there was nothing to end and so no exit to hear of."""
+        await ending
+        self.send(f.Exited(effect.name, effect.handle, "ended by control"))
+
+    async def _answer(self, answer: f.Answer) -> None:
+        """Nobody is told before the data path acts on it: who has drained a replica must not see it used."""
+        await self._feed.settled(SETTLE_TIMEOUT_S)
+        word = "successful" if answer.ok else "failure"
+        self._tickets.answer(answer.command, answer.status, {"message": answer.message, "status": word})
+
+    def _publish(self) -> None:
+        self.epoch = Epoch(self.epoch.generation, self.epoch.version + 1)
+        self._feed.publish(Snapshot(self.epoch, self._members))
+
+    # What the shells around it report.
+
+    def heard(self, target: ProbeTarget, reason: str, late: bool) -> None:
+        self.send(f.Probed(target.name, target.handle, not reason, reason, late))
+
+    def exited(self, name: str, handle: str, reason: str) -> None:
+        self.send(f.Exited(name, handle, reason))
+
+    def remark(self, kind: str, name: str, reason: str) -> None:
+        """Something worth keeping that is no business of the fleet's."""
+        self._inbox.put_nowait(f.Note(kind, name, reason))

@@ -1,0 +1,79 @@
+"""`carousel up`: settle the settings, then become the supervisor.
+
+The supervisor lives as long as the system and is the parent of everything, so it should be small: this process reads
+the settings with pydantic and everything else, writes down what came out (a `Startup`), and replaces itself by a fresh
+interpreter that knows nothing of them. For a reload the supervisor runs this module again, as a child.
+"""
+
+import json
+import os
+import sys
+from typing import NoReturn
+
+from loadbalancer.settings import BadSetting, Paths, Settings, cluster_id, door_settings, load_settings, worker_count
+from loadbalancer.spawn.startup import Startup, python
+
+
+def settle(flags: dict[str, str]) -> Startup:
+    """What the supervisor needs for these flags. Makes the state directory. Raises BadSetting."""
+    settings = load_settings(**flags)
+    paths = Paths(settings.state_dir)
+    paths.make()
+    cluster = cluster_id(settings, paths)
+    return Startup(
+        state_dir=str(paths.state),
+        run_dir=str(paths.run),
+        cluster_id=cluster,
+        bind=settings.bind,
+        ports=_ports(settings),
+        workers=worker_count(settings),
+        drain_timeout_s=settings.drain_timeout,
+        flags=flags,
+        files={
+            paths.settings.name: json.dumps(_kept(settings, paths, cluster)),
+            paths.door.name: door_settings(settings, paths, cluster).dump(),
+        },
+        log_format=settings.log_format,
+        warnings=_warnings(settings),
+    )
+
+
+def _ports(settings: Settings) -> dict[str, int]:
+    ports = {"main": settings.port, "second": settings.second_port}
+    return ports if settings.admin_port is None else {**ports, "admin": settings.admin_port}
+
+
+def _kept(settings: Settings, paths: Paths, cluster: str) -> dict[str, object]:
+    """The settings as control and the command line read them: absolute, and with the cluster's real id.
+
+    `replicas` is kept as asked for only if somebody asked: at a later start the kept fleet decides otherwise.
+    """
+    kept = settings.model_dump(mode="json")
+    asked = "replicas" in settings.model_fields_set
+    return {**kept, "state_dir": str(paths.state), "cluster_id": cluster, "replicas_asked": asked}
+
+
+def _warnings(settings: Settings) -> tuple[str, ...]:
+    beyond = settings.bind not in ("localhost", "::1") and not settings.bind.startswith("127.")
+    if beyond and not settings.admin_token:
+        return (f"--bind {settings.bind} is beyond loopback and there is no --admin-token: "
+                "changing calls are taken from loopback only",)  # fmt: skip
+    return ()
+
+
+def run(flags: dict[str, str]) -> NoReturn:
+    """Become the supervisor. Raises BadSetting."""
+    startup = settle(flags)
+    handed = os.memfd_create("carousel-startup", 0)
+    os.write(handed, startup.dump().encode())
+    os.lseek(handed, 0, os.SEEK_SET)
+    sys.stdout.flush()
+    os.execv(sys.executable, python("loadbalancer.spawn.main", str(handed)))  # noqa: S606 - an argv, no shell
+
+
+if __name__ == "__main__":
+    try:
+        print(settle(json.load(sys.stdin)).dump())
+    except BadSetting as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

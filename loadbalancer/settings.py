@@ -1,0 +1,246 @@
+"""The one definition of every setting: flags, variables, the README's table and the checks come from it.
+
+Flag > CAROUSEL_… variable > .env > default. RING_HASH, RING_PROBE and HOME_FORMAT work without the prefix too,
+because the clients of the field's teaching systems set them so.
+"""
+
+import os
+import re
+import secrets
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from loadbalancer.door_settings import DoorSettings
+from loadbalancer.selection import POLICIES, policy
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+ROUTE_BY = re.compile(r"random|path|client|(header|query|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+USER_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+BACKEND = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})(\*(?P<weight>\d{1,3}))?")
+COURSE_HASHES = ("spec", "alt", "linear")
+COURSE_MAX_REPLICAS = 56  # 512 slots / 9 virtual servers each
+SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its closing NUL
+
+
+class BadSetting(Exception):
+    """A setting that can't be used; the text names it and fits on one line. Whose fault: the operator's."""
+
+
+def _alias(name: str) -> AliasChoices:
+    return AliasChoices(f"CAROUSEL_{name}", name)
+
+
+class Settings(BaseSettings):
+    """All settings of a running system."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="CAROUSEL_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
+    )
+
+    runtime: Literal["process", "static", "fake"] = Field(
+        "process", description="Where replicas run: processes, static backends, or (for tests) inside control"
+    )
+    replicas: int = Field(3, ge=0, le=64, description="Replicas at the first start; later /add and /rm decide")
+    max_replicas: int = Field(64, ge=1, le=64, description="The most that /add may reach (56 with a course preset)")
+    port: Port = Field(5000, description="The front door")
+    second_port: Port = Field(5001, description="Answers the same")
+    admin_port: Port | None = Field(None, description="Moves /rep /add /rm /admin /metrics to a port of their own")
+    bind: str = Field("127.0.0.1", description="The address that the ports are bound to")
+    workers: int = Field(0, ge=0, le=64, description="Data-path processes; 0: one for each core")
+    state_dir: Path = Field(Path("var"), description="Everything that must survive a restart")
+    cluster_id: str = Field(
+        "", pattern=r"[A-Za-z0-9_-]{0,64}", description="Default: made once, kept in the state directory"
+    )
+    backends: Annotated[tuple[str, ...], NoDecode] = Field((), description="HOST:PORT*WEIGHT,… for --runtime static")
+    server_command: str = Field("", description="Any HTTP server that listens on $PORT, instead of the bundled one")
+    health_path: str = Field("/heartbeat", pattern=r"/[\x21-\x7e]*", description="Answers 2xx while a replica is well")
+    health_interval: Seconds = Field(0.5, description="Seconds between two heartbeats to a replica")
+    health_timeout: Seconds = Field(0.3, description="Seconds until an unanswered heartbeat has failed")
+    health_fall: int = Field(2, ge=1, le=100, description="Failures in a row until a replica is replaced")
+    health_rise: int = Field(1, ge=1, le=100, description="Good heartbeats in a row until a newcomer serves")
+    start_timeout: Seconds = Field(30, description="Seconds that a newcomer has for its first good heartbeat")
+    unknown_path: Literal["course", "pass"] | None = Field(
+        None,
+        description="course: a replica's 404 to a GET becomes the 400 of the field; pass: left alone "
+        "(default: course for the bundled server, else pass)",
+    )
+    home_format: str = Field(
+        "Hello from Server: {id}", validation_alias=_alias("HOME_FORMAT"), description="The text of /home"
+    )
+    id_kind: Literal["name", "index"] = Field("name", description="What {id} is in that text")
+    ring_hash: str = Field(
+        "mmh3", validation_alias=_alias("RING_HASH"), description="mmh3, spec, alt, linear or module:function"
+    )
+    ring_probe: Literal["linear", "quadratic"] = Field(
+        "linear", validation_alias=_alias("RING_PROBE"), description="How the course presets probe"
+    )
+    policy: str = Field("ring", description=f"Who gets a request: {', '.join(POLICIES)} or module:Class")
+    route_by: str = Field("random", description="random, header:NAME, path, query:NAME, cookie:NAME or client")
+    drain_timeout: Seconds = Field(30, description="Seconds that a leaver has to finish its requests")
+    upstream_timeout: Seconds = Field(60, description="Seconds without a byte from a replica until 504")
+    panic_threshold: float = Field(0.5, ge=0, le=1, description="With a smaller share healthy, requests go to all")
+    on_exit: Literal["remove", "leave"] = Field("remove", description="What becomes of containers at the end")
+    admin_token: str = Field(
+        "", max_length=256, repr=False, description="Changing calls then need Authorization: Bearer"
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Further names by which changing calls may address the front door"
+    )
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")
+
+    @field_validator("backends", "allowed_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("backends")
+    @classmethod
+    def _check_backends(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            match = BACKEND.fullmatch(item)
+            if match is None or not 0 < int(match["port"]) < 65536 or not 0 < int(match["weight"] or 1) <= 100:
+                raise ValueError(f"{item!r} is not HOST:PORT or HOST:PORT*WEIGHT")
+        return value
+
+    @field_validator("route_by")
+    @classmethod
+    def _check_route_by(cls, value: str) -> str:
+        if not ROUTE_BY.fullmatch(value):
+            raise ValueError(f"{value!r} is none of random, path, client, header:NAME, query:NAME, cookie:NAME")
+        return value
+
+    @field_validator("policy")
+    @classmethod
+    def _check_policy(cls, value: str) -> str:
+        if value in POLICIES:
+            return value
+        if not USER_OBJECT.fullmatch(value):
+            raise ValueError(f"{value!r} is none of {', '.join(POLICIES)}, module:Class")
+        if "" not in sys.path:
+            sys.path.append("")  # where one stands, as the workers have it: they run by `python -m`
+        policy(value)
+        return value
+
+    @field_validator("ring_hash")
+    @classmethod
+    def _check_ring_hash(cls, value: str) -> str:
+        if value not in ("mmh3", *COURSE_HASHES) and not USER_OBJECT.fullmatch(value):
+            raise ValueError(f"{value!r} is none of mmh3, spec, alt, linear, module:function")
+        return value
+
+    @field_validator("home_format")
+    @classmethod
+    def _check_home_format(cls, value: str) -> str:
+        if "{id}" not in value or len(value) > 256:
+            raise ValueError("must contain {id} and be at most 256 characters")
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> "Settings":
+        if self.runtime == "static" and not self.backends:
+            raise ValueError("--runtime static needs --backends")
+        if self.runtime != "static" and self.backends:
+            raise ValueError("--backends needs --runtime static")
+        if self.replicas > self.replica_limit:
+            raise ValueError(f"--replicas {self.replicas} is more than {self.replica_limit}")
+        return self
+
+    @property
+    def replica_limit(self) -> int:
+        """The most replicas: --max-replicas, and no more than a course preset's table holds."""
+        return min(self.max_replicas, COURSE_MAX_REPLICAS) if self.ring_hash != "mmh3" else self.max_replicas
+
+    @property
+    def chosen_unknown_path(self) -> str:
+        """`course` turns only the bundled server's answers, unless told otherwise."""
+        bundled = self.runtime in ("process", "fake") and not self.server_command
+        return self.unknown_path or ("course" if bundled else "pass")
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings with `overrides` (flags) on top. Raises BadSetting."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = "_".join(str(part) for part in first["loc"]).lower().removeprefix("carousel_")
+        text = first["msg"].removeprefix("Value error, ")
+        raise BadSetting(f"--{where.replace('_', '-')}: {text}" if where else text) from error
+
+
+class Paths:
+    """Where things lie in a state directory; the directory is absolute."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.state = state_dir.resolve()
+        self.run = self.state / "run"
+        self.nodes = self.state / "nodes"
+        self.logs = self.state / "logs"
+        self.cluster_id = self.state / "cluster.id"
+        self.database = self.state / "state.sqlite"
+        self.control_lock = self.state / "control.lock"
+        self.snapshot = self.state / "snapshot.json"
+        self.ports = self.state / "ports.json"
+        self.supervisor_socket = self.run / "supervisor.sock"
+        self.control_socket = self.run / "control.sock"
+        self.loop_socket = self.run / "loop.sock"
+        self.feed_socket = self.run / "feed.sock"
+        self.settings = self.run / "settings.json"
+        self.door = self.run / "door.json"
+
+    def make(self) -> None:
+        """Create the directories, for their owner only. Raises BadSetting when that can't be done."""
+        if len(str(self.supervisor_socket).encode()) > SOCKET_PATH_BYTES:
+            raise BadSetting(f"--state-dir: {self.state} is too long a path for the Unix sockets in it")
+        try:
+            for directory in (self.state, self.run, self.nodes, self.logs):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.run.chmod(0o700)
+        except OSError as error:
+            raise BadSetting(f"--state-dir: {error.strerror}: {error.filename}") from error
+
+
+def cluster_id(settings: Settings, paths: Paths) -> str:
+    """The cluster's id: the setting, else the one kept in the state directory, else a new one (kept from then on).
+
+    Raises BadSetting if the setting contradicts the state directory, whose replicas carry the kept one.
+    """
+    kept = paths.cluster_id.read_text().strip() if paths.cluster_id.exists() else ""
+    if kept and settings.cluster_id not in ("", kept):
+        raise BadSetting(f"--cluster-id: {paths.state} belongs to the cluster {kept}")
+    if not kept:
+        kept = settings.cluster_id or secrets.token_hex(8)
+        paths.cluster_id.write_text(kept + "\n")
+    return kept
+
+
+def worker_count(settings: Settings) -> int:
+    """How many data-path workers there are."""
+    return settings.workers or len(os.sched_getaffinity(0))
+
+
+def door_settings(settings: Settings, paths: Paths, cluster: str) -> DoorSettings:
+    """What a data-path worker needs of them."""
+    return DoorSettings(
+        cluster_id=cluster,
+        control_socket=str(paths.control_socket),
+        loop_socket=str(paths.loop_socket),
+        feed_socket=str(paths.feed_socket),
+        snapshot_path=str(paths.snapshot),
+        ring_hash=settings.ring_hash,
+        ring_probe=settings.ring_probe,
+        policy=settings.policy,
+        route_by=settings.route_by,
+        unknown_path=settings.chosen_unknown_path,
+        health_path=settings.health_path,
+        panic_threshold=settings.panic_threshold,
+        drain_timeout_s=settings.drain_timeout,
+        upstream_timeout_s=settings.upstream_timeout,
+        log_format=settings.log_format,
+    )
