@@ -28,7 +28,7 @@ class DoorSettings:
     upstream_timeout_s: float = 60.0  # without a byte from the replica: 504
     upstream_connect_timeout_s: float = 1.0
     upstream_connections: int = 256  # to each replica, from each worker
-    upstream_queue: int = 1024  # requests that wait for one of these, for each replica
+    upstream_queue: int = 8192  # requests that wait for one of these, for each replica: one for each client
     client_connections: int = 8192  # of each worker; past it: 503 and closed
     client_timeout_s: float = 75.0  # an idle keep-alive connection; a head that does not end gets 10 s
     health_path: str = "/heartbeat"

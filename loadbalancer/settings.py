@@ -185,7 +185,7 @@ class Paths:
         self.cluster_id = self.state / "cluster.id"
         self.database = self.state / "state.sqlite"
         self.control_lock = self.state / "control.lock"
-        self.snapshot = self.state / "snapshot.json"
+        self.snapshot = self.run / "snapshot.json"
         self.ports = self.state / "ports.json"
         self.supervisor_socket = self.run / "supervisor.sock"
         self.control_socket = self.run / "control.sock"

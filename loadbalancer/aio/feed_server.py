@@ -4,7 +4,7 @@ One JSON object a line on a Unix socket in a directory of ours. A worker that co
 once; one that reads too slowly is cut off, and gets the newest snapshot again when it comes back.
 
 After a start of control its workers are running already and come back one by one. Until each slot has been here once
-(or AWAIT_S has passed: one may be in a crash loop) nobody is called drained, for an absent worker may still be using it.
+(or AWAIT_S has passed: one may be in a crash loop) nobody is called drained: an absent worker may still be using it.
 """
 
 import asyncio

@@ -41,6 +41,7 @@ def run_supervisor(plan: SupervisorPlan) -> int:
             _own_directories(plan)
             held.enter_context(_lock(plan.state_dir / LOCK))
             _sweep(plan)
+            _clear(plan.run_dir)
             shell = _prepare(plan, held)
         except (OSError, BindError) as error:
             raise SupervisorError(str(error)) from error
@@ -70,6 +71,13 @@ def _lock(path: Path) -> Generator[None]:
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield
+
+
+def _clear(run_dir: Path) -> None:
+    """What an earlier run left: a data-path worker must not trust its snapshot, whose ports may be strangers' now."""
+    for path in run_dir.iterdir():
+        if not path.is_dir():
+            path.unlink()
 
 
 def _sweep(plan: SupervisorPlan) -> None:

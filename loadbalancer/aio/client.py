@@ -1,0 +1,280 @@
+"""The client's side of the front door: reads requests, one after the other, and writes what exchanges give
+it.
+
+Requests that come before the last one is answered wait in `buffer` (bounded: the client is not read beyond),
+so answers are in order. A client that has to go gets its answer first: where it may still be sending, its
+bytes are read and thrown away for a while, because closing over unread bytes is a reset, which destroys the
+answer on its way.
+"""
+
+import asyncio
+import socket
+import struct
+from time import monotonic
+from typing import TYPE_CHECKING, cast
+
+from loadbalancer.aio.exchange import REPEATED_LIMIT_BYTES, Exchange
+from loadbalancer.forwarding import failure
+from wire.http1 import HttpError, RequestHead, parse_request
+
+if TYPE_CHECKING:
+    from loadbalancer.aio.door import Door
+
+HEAD_LIMIT_BYTES = 16 * 1024
+"""The longest request head (the spec's limit; nginx's default is 8 KiB a line)."""
+HEAD_TIMEOUT_S = 10.0
+"""From a head's first byte to its last; slower is slowloris."""
+PIPELINE_LIMIT_BYTES = 64 * 1024
+"""Bytes of further requests that are read while one is under way."""
+LINGER_S = 2.0
+"""How long a client that was refused may go on sending before it is cut."""
+
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Client(asyncio.Protocol):
+    """One client connection. `admin` and `proxy` say whose paths its listener serves."""
+
+    __slots__ = (
+        "_last_head",
+        "_last_raw",
+        "_paused",
+        "_pumping",
+        "_stalled_since",
+        "address",
+        "admin",
+        "buffer",
+        "door",
+        "eof",
+        "exchange",
+        "lingering",
+        "proxy",
+        "quiet_since",
+        "transport",
+    )
+
+    def __init__(self, door: "Door", admin: bool, proxy: bool) -> None:
+        self.door = door
+        self.admin = admin
+        self.proxy = proxy
+        self.exchange: Exchange | None = None
+        self.buffer = b""
+        self.address = b""
+        self.eof = False
+        self.lingering = False
+        self.quiet_since = monotonic()  # when the last answer ended, or the head that is not whole began
+        self._last_raw = b""  # the head of the last request, and what was read in it: they tend to repeat
+        self._last_head: RequestHead = None  # type: ignore[assignment]  # set with _last_raw
+        self._paused = False
+        self._pumping = False
+        self._stalled_since = 0.0
+        self.transport: asyncio.Transport = None  # type: ignore[assignment]  # at once
+
+    # --- reading --------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, not the base class
+        peer: tuple[str, int] | str | None = transport.get_extra_info("peername")
+        self.address = peer[0].encode() if isinstance(peer, tuple) else b""
+        if not self.door.admit(self):
+            self.write(failure(503, "too many connections", b"", close=True, retry_after_s=1))
+            self._close(gently=not self.door.crowded)
+
+    def data_received(self, data: bytes) -> None:
+        self.door.counters.bytes_in += len(data)
+        exchange = self.exchange
+        if exchange is not None and exchange.uploading:
+            data = self._upload(exchange, data)
+            if not data:
+                return
+        if self.lingering:
+            return
+        if self.exchange is not None:
+            self._hold(data)
+            return
+        if not self.buffer:
+            self.quiet_since = monotonic()  # the first bytes of a head
+        self.buffer += data
+        self._pump()
+
+    def _pump(self) -> None:
+        """Take requests from the buffer until one is under way or incomplete. Not re-entered: answers may
+        come at once."""
+        if self._pumping:
+            return
+        self._pumping = True
+        while self.buffer and self.exchange is None and not self.lingering and self._next():
+            pass
+        self._pumping = False
+        if self._paused and len(self.buffer) < PIPELINE_LIMIT_BYTES and self.exchange is None:
+            self.resume_reading()
+
+    def _next(self) -> bool:
+        """Begin the next request; False if its head is incomplete or refused."""
+        data = self.buffer
+        end = data.find(b"\r\n\r\n") + 4
+        if data[:end] == self._last_raw and end > 4:
+            self.buffer = data[end:]
+            self.door.serve(self, self._last_head)
+            return True
+        try:
+            parsed = parse_request(data)
+            if parsed is None and len(data) <= HEAD_LIMIT_BYTES:
+                return False
+            if parsed is None or parsed[1] > HEAD_LIMIT_BYTES:
+                raise HttpError(431, "the head is too large")
+        except HttpError as error:
+            self.refuse(error.status, error.reason)
+            return False
+        head, end = parsed
+        self.buffer = data[end:]
+        if end <= REPEATED_LIMIT_BYTES:
+            self._last_raw, self._last_head = data[:end], head
+        self.door.serve(self, head)
+        return True
+
+    def feed_body(self, exchange: Exchange) -> None:
+        """Give the exchange what is already here of its body."""
+        data, self.buffer = self.buffer, b""
+        self.buffer = self._upload(exchange, data)
+
+    def _upload(self, exchange: Exchange, data: bytes) -> bytes:
+        """The bytes behind the body."""
+        try:
+            taken = exchange.upload(data)
+        except HttpError as error:
+            self._give_up_upload(exchange, error.status, error.reason)
+            return b""
+        return data[taken:]
+
+    def _give_up_upload(self, exchange: Exchange, status: int, reason: str) -> None:
+        """The body is broken or does not come. Where an answer has begun, only the connection's end can
+        tell."""
+        exchange.abandon()
+        if exchange.answer_body is not None:
+            self.cut()
+        else:
+            self.exchange = None
+            self.refuse(status, reason)
+
+    def _hold(self, data: bytes) -> None:
+        self.buffer += data
+        if len(self.buffer) >= PIPELINE_LIMIT_BYTES:
+            self.pause_reading()
+
+    def eof_received(self) -> bool:
+        """A client may end its side and still wait for its answer; one that waits on control has gone."""
+        self.eof = True
+        return self.exchange is not None and not self.exchange.uploading and not self.exchange.patient
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.door.forget(self)
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.abandon()
+
+    # --- writing --------------------------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        self.door.counters.bytes_out += len(data)
+        self.door.outbox.write(self.transport, data)
+
+    def write_own(self, method: bytes, answer: bytes) -> None:
+        """An answer of our own, without its body if the request was HEAD."""
+        self.write(answer[: answer.index(b"\r\n\r\n") + 4] if method == b"HEAD" else answer)
+
+    def keep(self, exchange: Exchange) -> bool:
+        """Whether this connection outlives the exchange's answer."""
+        return exchange.head.keep_alive and not self.door.draining and exchange.body.done and not self.eof
+
+    def answered(self, keep: bool) -> None:
+        """The exchange has ended; the next may begin."""
+        exchange, self.exchange = self.exchange, None
+        self.quiet_since = monotonic()
+        if not keep:
+            unread = exchange is not None and exchange.uploading
+            self._close(gently=unread or bool(self.buffer))
+        elif self.buffer or self._paused:
+            self._pump()
+
+    def refuse(self, status: int, reason: str) -> None:
+        """Answer what is no request, and close."""
+        self.door.own_codes[status // 100] += 1
+        self.write(failure(status, reason, b"", close=True))
+        self._close(gently=True)
+
+    def cut(self) -> None:
+        """End the connection so that the client sees its answer is not whole, however that is framed."""
+        self.exchange = None
+        self.door.outbox.flush()
+        connection: socket.socket | None = self.transport.get_extra_info("socket")
+        if connection is not None and connection.family != socket.AF_UNIX:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+        self.transport.abort()
+
+    def _close(self, gently: bool) -> None:
+        self.door.outbox.flush()
+        if gently and not self.eof:
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _linger(self) -> None:
+        self.lingering = True
+        self.buffer = b""
+        self.quiet_since = monotonic()
+        self.resume_reading()
+        self.door.outbox.flush()
+        if self.transport.can_write_eof() and not self.transport.is_closing():
+            self.transport.write_eof()
+
+    # --- backpressure ---------------------------------------------------------------------------------------
+
+    def pause_reading(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._paused:
+            self._paused = False
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self._stalled_since = monotonic()
+        if self.exchange is not None:
+            self.exchange.pause_answer()
+
+    def resume_writing(self) -> None:
+        self._stalled_since = 0.0
+        if self.exchange is not None:
+            self.exchange.resume_answer()
+
+    # --- time -----------------------------------------------------------------------------------------------
+
+    @property
+    def to_blame(self) -> bool:
+        """Whether the exchange waits for the client: to read its answer, or to send more of its body."""
+        exchange = self.exchange
+        return self._stalled_since > 0 or (exchange is not None and exchange.uploading and not self._paused)
+
+    def sweep(self, now: float) -> None:
+        """Enforce the client's time-outs; called about once a second."""
+        timeout_s = self.door.settings.client_timeout_s
+        if self.lingering:
+            if now - self.quiet_since > LINGER_S:
+                self.transport.abort()
+        elif self._stalled_since:
+            if now - self._stalled_since > timeout_s:
+                self.cut()
+        elif self.exchange is not None:
+            self._sweep_upload(self.exchange, now, timeout_s)
+        elif self.buffer and now - self.quiet_since > HEAD_TIMEOUT_S:
+            self.refuse(408, "the request did not come in time")
+        elif now - self.quiet_since > timeout_s:
+            self.transport.close()
+
+    def _sweep_upload(self, exchange: Exchange, now: float, timeout_s: float) -> None:
+        if exchange.uploading and not self._paused and now - exchange.heard_at > timeout_s:
+            self._give_up_upload(exchange, 408, "the request's body did not come in time")

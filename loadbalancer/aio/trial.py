@@ -1,0 +1,29 @@
+"""One trial request to an ejected replica: does anybody speak HTTP there?
+
+The signs that eject (refused, reset, silent) are about the connection, so any HTTP answer refutes them,
+whatever its code. The worker asks by itself rather than risk a client's request, which a frozen replica would
+hold for a minute.
+"""
+
+import asyncio
+
+TRIAL = b"GET %b HTTP/1.1\r\nHost: replica\r\nUser-Agent: carousel-trial\r\nConnection: close\r\n\r\n"
+ANSWER = b"HTTP/1."
+
+
+async def answers(host: str, port: int, path: str, patience_s: float) -> bool:
+    """Whether an HTTP answer begins within `patience_s`. Never raises, save for its cancellation."""
+    try:
+        async with asyncio.timeout(patience_s):
+            return await _ask(host, port, path)
+    except (OSError, EOFError):  # TimeoutError is an OSError
+        return False
+
+
+async def _ask(host: str, port: int, path: str) -> bool:
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(TRIAL % path.encode())
+        return await reader.readexactly(len(ANSWER)) == ANSWER
+    finally:
+        writer.transport.abort()

@@ -1,0 +1,111 @@
+"""A data-path worker: `python -m loadbalancer.aio.worker --config PATH --slot K`, on listening sockets of the
+supervisor.
+
+The sockets come by systemd's convention (LISTEN_FDS, LISTEN_FDNAMES: main, second, admin) and live on in the
+supervisor: what is queued on them waits for the next worker of the slot. It runs without control, from the
+kept snapshot. It prints nothing; once it listens it writes `ready` to the descriptor in READY_FD. SIGTERM
+drains it: no new connections, `Connection: close` on every answer, and exit 0 when no client is left, or
+after the drain time-out. SIGINT and SIGHUP are the supervisor's business.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from time import monotonic
+
+import uvloop
+
+from loadbalancer.aio.client import Client
+from loadbalancer.aio.door import TICK_S, Door
+from loadbalancer.aio.feed import Feed
+from loadbalancer.aio.limits import limits_for, raise_descriptors
+from loadbalancer.door_settings import DoorSettings
+from loadbalancer.logs import configure
+
+FIRST_FD = 3
+ADMIN_LISTENER = "admin"
+
+
+def inherited() -> list[tuple[str, socket.socket]]:
+    """The listening sockets that were handed down, with their names (empty if none was given)."""
+    count = int(os.environ.get("LISTEN_FDS", "0"))
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    names += [""] * (count - len(names))
+    return [(names[i], socket.socket(fileno=FIRST_FD + i)) for i in range(count)]
+
+
+async def serve(settings: DoorSettings, slot: int, listeners: Sequence[tuple[str, socket.socket]]) -> None:
+    """Run a worker on these sockets until it is told to end and has drained."""
+    loop = asyncio.get_running_loop()
+    door = Door(settings, slot, limits_for(raise_descriptors(), settings.client_connections))
+    feed = Feed(door)
+    feed.load()
+    ended = asyncio.Event()
+    door.on_empty = ended.set
+    feeding = loop.create_task(feed.run())
+    await feed.informed()
+    servers = [await _listen(door, name, sock, _separate_admin(listeners)) for name, sock in listeners]
+    ticking = loop.create_task(_tick(door))
+    loop.add_signal_handler(signal.SIGTERM, _drain, door, servers)
+    gc.freeze()  # the modules and the ring's table stay: no collection needs to look at them
+    _tell_ready()
+    await ended.wait()
+    for task in (ticking, feeding):
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+    await door.close()
+
+
+def _separate_admin(listeners: Sequence[tuple[str, socket.socket]]) -> bool:
+    return any(name == ADMIN_LISTENER for name, _ in listeners)
+
+
+async def _listen(door: Door, name: str, sock: socket.socket, separate_admin: bool) -> asyncio.AbstractServer:
+    """An own port for control's paths takes them off the others, and serves nothing else."""
+    is_admin = name == ADMIN_LISTENER
+    admin, proxy = is_admin or not separate_admin, not is_admin
+    loop = asyncio.get_running_loop()
+    return await loop.create_server(lambda: Client(door, admin, proxy), sock=sock, backlog=door.limits.burst)
+
+
+async def _tick(door: Door) -> None:
+    while True:
+        await asyncio.sleep(TICK_S)
+        door.tick(monotonic())
+
+
+def _drain(door: Door, servers: Sequence[asyncio.AbstractServer]) -> None:
+    for server in servers:
+        server.close()
+    door.drain(monotonic())
+
+
+def _tell_ready() -> None:
+    fd = os.environ.get("READY_FD")
+    if fd is not None:
+        with contextlib.suppress(OSError):
+            os.write(int(fd), b"ready\n")
+            os.close(int(fd))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m loadbalancer.aio.worker")
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--slot", type=int, required=True)
+    given = parser.parse_args()
+    for ignored in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    settings = DoorSettings.load(given.config)
+    configure(settings.log_format)
+    uvloop.run(serve(settings, given.slot, inherited()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Where a request goes: the key that places it on the ring (`--route-by`), and the paths that are control's.
+
+A key is an integer. What the route names (a header, a parameter, a cookie, the path, the client's address) is
+turned into one by `hashes.key_of`; where it is missing, a random six-digit id takes its place, as if the
+route were `random`.
+"""
+
+from collections.abc import Callable
+from random import random
+
+from loadbalancer.hashes import key_of
+from wire.http1 import RequestHead
+
+KeyOf = Callable[[RequestHead, bytes], int]
+"""(head, the client's address as text) -> the request's key."""
+
+LOWEST_ID = 100_000
+IDS = 900_000
+"""Random ids have six digits, as in the course: 100 000 to 999 999."""
+
+ADMIN_STARTS = (b"/rep", b"/add", b"/rm", b"/admin", b"/metrics")
+"""One C call that tells nearly every request of a replica from one of control."""
+
+_ADMIN_PATHS = frozenset((b"/rep", b"/add", b"/rm", b"/metrics", b"/admin"))
+_ADMIN_FOLDER = b"/admin/"
+
+LIVE_PATH = b"/admin/live"
+READY_PATH = b"/admin/ready"
+
+
+def path_of(target: bytes) -> bytes:
+    """The path of a request target in origin form, without its query."""
+    return target.partition(b"?")[0]
+
+
+def is_admin(target: bytes) -> bool:
+    """Whether control answers this target when it comes through a listener that serves control's paths."""
+    if not target.startswith(ADMIN_STARTS):
+        return False
+    path = path_of(target)
+    return path in _ADMIN_PATHS or path.startswith(_ADMIN_FOLDER)
+
+
+def key_source(route_by: str) -> KeyOf:
+    """The function that gives each request its key.
+
+    `route_by` is `random`, `path`, `client`, `header:NAME`, `query:NAME` or `cookie:NAME`; raises ValueError
+    otherwise.
+    """
+    if route_by in _PLAIN:
+        return _PLAIN[route_by]
+    kind, _, name = route_by.partition(":")
+    if kind not in _NAMED or not name:
+        raise ValueError(f"unknown route {route_by!r}")
+    find, wanted = _NAMED[kind], name.encode("latin-1")
+
+    def named_key(head: RequestHead, client: bytes) -> int:
+        value = find(head, wanted)
+        return key_of(value) if value else random_key(head, client)
+
+    return named_key
+
+
+def random_key(head: RequestHead, client: bytes) -> int:
+    """A six-digit id; a float product is a third of the price of randrange."""
+    return LOWEST_ID + int(random() * IDS)
+
+
+def query_value(head: RequestHead, name: bytes) -> bytes | None:
+    """The raw value of the first query parameter `name`; None if it is missing."""
+    return _pair_value(head.target.partition(b"?")[2].split(b"&"), name)
+
+
+def cookie_value(head: RequestHead, name: bytes) -> bytes | None:
+    """The value of the cookie `name` in the first Cookie line; None if it is missing."""
+    pairs = (head.get(b"cookie") or b"").split(b";")
+    return _pair_value([pair.strip(b" \t") for pair in pairs], name)
+
+
+def _pair_value(pairs: list[bytes], name: bytes) -> bytes | None:
+    start = name + b"="
+    return next((pair[len(start) :] for pair in pairs if pair.startswith(start)), None)
+
+
+def _header_value(head: RequestHead, name: bytes) -> bytes | None:
+    return head.get(name)
+
+
+def _path_key(head: RequestHead, client: bytes) -> int:
+    return key_of(path_of(head.target))
+
+
+def _client_key(head: RequestHead, client: bytes) -> int:
+    return key_of(client)
+
+
+_PLAIN: dict[str, KeyOf] = {"random": random_key, "path": _path_key, "client": _client_key}
+_NAMED: dict[str, Callable[[RequestHead, bytes], bytes | None]] = {
+    "header": _header_value,
+    "query": query_value,
+    "cookie": cookie_value,
+}

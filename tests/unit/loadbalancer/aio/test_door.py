@@ -1,0 +1,673 @@
+"""The front door over real loopback sockets, with replicas that misbehave. No test sleeps: time is given to `tick`.
+
+All of it runs on uvloop, as the workers do: its transports differ from asyncio's in when they write and how they close.
+"""
+
+import asyncio
+import json
+import shutil
+import tempfile
+import unittest
+from typing import Any
+
+import uvloop
+from support.fake_replicas import OK, Answerer, FakeReplica, Rig, Visit, ok, reset, saying
+
+from loadbalancer.aio.replicas import Replicas
+
+
+def setUpModule() -> None:
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # pyright: ignore[reportDeprecated]
+
+
+def tearDownModule() -> None:
+    asyncio.set_event_loop_policy(None)  # pyright: ignore[reportDeprecated]
+
+
+async def silent(visit: Visit) -> None:
+    """Never answers; ends with its connection."""
+    await visit.reader.read(1)
+
+
+class DoorCase(unittest.IsolatedAsyncioTestCase):
+    def setUp(self) -> None:
+        self.directory = tempfile.mkdtemp(dir="/tmp")
+        self.addCleanup(shutil.rmtree, self.directory)
+
+    async def rig(self, *answers: Answerer, admin: bool = True, proxy: bool = True, **settings: Any) -> Rig:
+        rig = Rig(self.directory, **settings)
+        await rig.start(*answers, admin=admin, proxy=proxy)
+        self.addAsyncCleanup(rig.stop)
+        return rig
+
+    async def socket(self, rig: Rig, path: str, answer: Answerer) -> FakeReplica:
+        replica = FakeReplica(answer, path)
+        await replica.start()
+        self.addAsyncCleanup(replica.stop)
+        return replica
+
+    def assert_failure(self, body: bytes, message: str) -> None:
+        self.assertEqual(json.loads(body), {"message": f"<Error> {message}", "status": "failure"})
+
+
+class PassingThrough(DoorCase):
+    async def test_request_and_answer_pass_unchanged_with_one_request_id(self) -> None:
+        rig = await self.rig(saying(b"HTTP/1.1 201 Made\r\nX-A:  b \r\nContent-Length: 2\r\n\r\nok"))
+        client = await rig.connect()
+        status, head, body = await client.get(b"/home?x=1", b"X-Odd:  v \r\n")
+        self.assertEqual((status, body), (201, b"ok"))
+        self.assertTrue(head.startswith(b"HTTP/1.1 201 Made\r\nX-A:  b \r\nContent-Length: 2\r\nX-Request-Id: "))
+        sent = rig.replicas[0].visits[0].head
+        self.assertTrue(sent.startswith(b"GET /home?x=1 HTTP/1.1\r\nHost: door\r\nX-Odd:  v \r\nX-Request-Id: "))
+        self.assertEqual(sent.split(b"X-Request-Id: ")[1][:-2], head.split(b"X-Request-Id: ")[1][:-2])
+
+    async def test_a_good_request_id_is_kept_and_a_bad_one_replaced(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        _, head, _ = await client.get(lines=b"X-Request-ID: mine-7\r\n")
+        self.assertIn(b"X-Request-Id: mine-7\r\n", head)
+        self.assertEqual(rig.replicas[0].visits[0].head.lower().count(b"x-request-id"), 1)
+        _, head, _ = await client.get(lines=b"X-Request-Id: two words\r\n")
+        self.assertNotIn(b"two words", head)
+        self.assertNotIn(b"two words", rig.replicas[0].visits[1].head)
+
+    async def test_hop_by_hop_lines_stay_on_their_hop(self) -> None:
+        answer = b"HTTP/1.1 200 OK\r\nConnection: keep-alive, X-Secret\r\nX-Secret: 1\r\nContent-Length: 2\r\n\r\nok"
+        rig = await self.rig(saying(answer))
+        client = await rig.connect()
+        _, head, _ = await client.get(lines=b"Connection: X-Mine\r\nX-Mine: 1\r\nTE: trailers\r\n")
+        for gone in (b"X-Mine", b"TE:", b"Connection"):
+            self.assertNotIn(gone, rig.replicas[0].visits[0].head)
+        self.assertNotIn(b"X-Secret", head)
+
+    async def test_keep_alive_on_both_sides(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        for _ in range(5):
+            await client.get()
+        self.assertEqual(rig.replicas[0].connections, 1)
+
+    async def test_pipelined_requests_are_answered_in_order(self) -> None:
+        async def echo(visit: Visit) -> None:
+            target = visit.head.split(b" ")[1]
+            visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(target), target))
+
+        rig = await self.rig(echo, echo, echo)
+        client = await rig.connect()
+        targets = [b"/%d" % i for i in range(50)]
+        client.send(b"".join(b"GET %b HTTP/1.1\r\nHost: d\r\n\r\n" % target for target in targets))
+        self.assertEqual([(await client.message())[2] for _ in targets], targets)
+
+    async def test_hundreds_of_pipelined_requests_answered_by_the_worker_itself(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        client.send(b"GET /admin/live HTTP/1.1\r\nHost: d\r\n\r\n" * 1000)
+        for _ in range(1000):
+            self.assertEqual((await client.message())[0], 200)
+
+    async def test_chunked_answer_streams_through(self) -> None:
+        async def answer(visit: Visit) -> None:
+            visit.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+            await gate.wait()
+            visit.say(b"2\r\nde\r\n0\r\n\r\n")
+
+        gate = asyncio.Event()
+        rig = await self.rig(answer)
+        client = await rig.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+        await client.head()
+        self.assertEqual(await client.reader.readexactly(8), b"3\r\nabc\r\n")
+        gate.set()
+        self.assertEqual(await client.reader.readexactly(12), b"2\r\nde\r\n0\r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+        await client.head()
+        self.assertEqual(rig.replicas[0].connections, 1)
+
+    async def test_an_http_1_0_client_gets_a_chunked_answer_unwrapped(self) -> None:
+        rig = await self.rig(
+            saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+        )
+        client = await rig.connect()
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        answer = await client.rest()
+        self.assertTrue(answer.endswith(b"Connection: close\r\n\r\nabcde"), answer)
+        self.assertNotIn(b"chunked", answer)
+        self.assertIn(b"Host: ", rig.replicas[0].visits[0].head)
+
+    async def test_an_http_1_0_client_may_keep_its_connection(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        for _ in range(2):
+            client.send(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+            self.assertIn(b"Connection: keep-alive\r\n", (await client.message())[1])
+
+    async def test_an_answer_that_ends_with_its_connection(self) -> None:
+        async def answer(visit: Visit) -> None:
+            visit.say(b"HTTP/1.1 200 OK\r\n\r\nhello ")
+            await visit.writer.drain()
+            visit.say(b"world")
+            visit.close()
+
+        rig = await self.rig(answer)
+        client = await rig.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+        self.assertTrue((await client.rest()).endswith(b"Connection: close\r\n\r\nhello world"))
+
+    async def test_answers_without_a_body(self) -> None:
+        rig = await self.rig(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"))
+        client = await rig.connect()
+        client.send(b"HEAD / HTTP/1.1\r\nHost: d\r\n\r\n")
+        self.assertIn(b"Content-Length: 99", await client.head())
+        rig.replicas[0].answer = saying(b"HTTP/1.1 204 No Content\r\n\r\n")
+        client.send(b"DELETE / HTTP/1.1\r\nHost: d\r\n\r\n")
+        self.assertIn(b"204", await client.head())
+        rig.replicas[0].answer = saying(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 7\r\n\r\n")
+        client.send(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+        self.assertIn(b"304", await client.head())
+        rig.replicas[0].answer = ok
+        self.assertEqual((await client.get())[0], 200)
+        self.assertEqual(rig.replicas[0].connections, 1)
+
+    async def test_bodies_of_requests_are_streamed_in_their_framing(self) -> None:
+        async def gather(visit: Visit) -> None:
+            received.append(await visit.reader.readuntil(b"0\r\n\r\n"))
+            visit.say(OK)
+
+        received: list[bytes] = []
+        rig = await self.rig(gather)
+        client = await rig.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await rig.replicas[0].visited()
+        client.send(b"5\r\nhel")
+        client.send(b"lo\r\n0\r\n\r\n")
+        self.assertEqual((await client.message())[0], 200)
+        self.assertEqual(received, [b"5\r\nhello\r\n0\r\n\r\n"])
+
+    async def test_a_large_body_passes_in_both_directions_with_slow_peers(self) -> None:
+        async def mirror(visit: Visit) -> None:
+            visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size)
+            left = size
+            while left:
+                part = await visit.reader.read(65536)
+                left -= len(part)
+                visit.say(part)
+                await visit.writer.drain()
+
+        size = 8 << 20
+        rig = await self.rig(mirror)
+        client = await rig.connect()
+        client.send(b"PUT / HTTP/1.1\r\nHost: d\r\nContent-Length: %d\r\n\r\n" % size)
+        payload = bytes(range(256)) * (size // 256)
+        client.send(payload)
+        sending = asyncio.ensure_future(client.writer.drain())
+        status, _, body = await client.message()
+        await sending
+        self.assertEqual(status, 200)
+        self.assertTrue(body == payload)
+
+    async def test_expect_100_is_answered_here_and_not_passed_on(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        client.send(b"PUT / HTTP/1.1\r\nHost: d\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n")
+        self.assertEqual(await client.head(), b"HTTP/1.1 100 Continue\r\n\r\n")
+        client.send(b"abc")
+        self.assertEqual((await client.message())[0], 200)
+        self.assertNotIn(b"Expect", rig.replicas[0].visits[0].head)
+        self.assertEqual(rig.replicas[0].visits[0].body, b"abc")
+
+    async def test_interim_answers(self) -> None:
+        early = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+        rig = await self.rig(saying(b"HTTP/1.1 100 Continue\r\n\r\n" + early + OK))
+        client = await rig.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+        self.assertEqual(await client.head(), early)
+        self.assertEqual((await client.message())[0], 200)
+
+
+class Refusing(DoorCase):
+    async def assert_refused(self, request: bytes, status: int) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        client.send(request)
+        answer = await client.rest()
+        self.assertEqual(int(answer.split(b" ")[1]), status, answer)
+        self.assertIn(b"Connection: close\r\n", answer)
+        self.assertEqual(json.loads(answer.partition(b"\r\n\r\n")[2])["status"], "failure")
+        self.assertEqual(rig.replicas[0].visits, [])
+
+    async def test_what_is_no_request(self) -> None:
+        await self.assert_refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400)
+
+    async def test_content_length_with_chunked(self) -> None:
+        framing = b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"
+        await self.assert_refused(b"POST / HTTP/1.1\r\nHost: d\r\n" + framing + b"\r\n", 400)
+
+    async def test_upgrade(self) -> None:
+        await self.assert_refused(
+            b"GET / HTTP/1.1\r\nHost: d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 501
+        )
+
+    async def test_connect(self) -> None:
+        await self.assert_refused(b"CONNECT d:80 HTTP/1.1\r\nHost: d:80\r\n\r\n", 501)
+
+    async def test_a_large_head(self) -> None:
+        await self.assert_refused(b"GET / HTTP/1.1\r\nHost: d\r\nA: " + b"a" * 17000 + b"\r\n\r\n", 431)
+
+    async def test_a_broken_chunk_ends_both_connections(self) -> None:
+        rig = await self.rig(silent)
+        client = await rig.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: d\r\nTransfer-Encoding: chunked\r\n\r\n")
+        await rig.replicas[0].visited()
+        client.send(b"zz\r\n")
+        self.assertIn(b"400 Bad Request", await client.rest())
+        self.assertEqual(rig.door.counters.in_flight[1], 0)
+
+    async def test_too_many_clients(self) -> None:
+        rig = await self.rig(ok, clients=2)
+        first, second, third = [await rig.connect() for _ in range(3)]
+        answer = await third.rest()
+        self.assertIn(b"503 Service Unavailable", answer)
+        self.assertIn(b"Retry-After: 1", answer)
+        self.assertEqual((await first.get())[0], 200)
+        await second.close()
+        await third.close()
+        await rig.until(lambda: rig.door.counters.client_connections == 1)
+        self.assertEqual((await (await rig.connect()).get())[0], 200)
+
+    async def test_a_head_that_does_not_end(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        client.send(b"GET / HT")
+        await rig.until(lambda: rig.door.counters.bytes_in > 0)
+        rig.later(9)
+        rig.later(11)
+        self.assertIn(b"408 Request Timeout", await client.rest())
+
+    async def test_an_idle_client(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        await client.get()
+        rig.later(74)
+        await client.get()
+        rig.later(76)
+        self.assertEqual(await client.rest(), b"")
+
+    async def test_a_body_that_does_not_come(self) -> None:
+        rig = await self.rig(silent)
+        client = await rig.connect()
+        client.send(b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\n\r\nab")
+        await rig.until(lambda: rig.door.counters.in_flight[1] == 1)
+        rig.later(76)
+        self.assertIn(b"408 Request Timeout", await client.rest())
+
+
+class Retrying(DoorCase):
+    async def test_a_reset_get_goes_to_the_next_replica(self) -> None:
+        rig = await self.rig(reset, ok, ok)
+        client = await rig.connect()
+        target = rig.target_of(1)
+        self.assertEqual((await client.get(target))[0], 200)
+        self.assertEqual(len(rig.replicas[0].visits), 1)
+        self.assertEqual(rig.door.counters.retries, 1)
+
+    async def test_three_tries_at_most_then_502(self) -> None:
+        rig = await self.rig(reset, reset, reset, reset, reset)
+        client = await rig.connect()
+        status, _, body = await client.get()
+        self.assertEqual(status, 502)
+        self.assert_failure(body, "the server replica closed the connection before it answered")
+        self.assertEqual(sum(len(replica.visits) for replica in rig.replicas), 3)
+
+    async def test_a_sent_post_is_not_tried_again(self) -> None:
+        rig = await self.rig(reset, ok, ok)
+        client = await rig.connect()
+        client.send(b"POST %b HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\n\r\nhi" % rig.target_of(1))
+        status, _, _ = await client.message()
+        self.assertEqual(status, 502)
+        self.assertEqual(sum(len(replica.visits) for replica in rig.replicas), 1)
+        self.assertEqual((await client.get())[0], 200)
+
+    async def test_a_put_is_tried_again_with_its_body(self) -> None:
+        rig = await self.rig(reset, ok, ok)
+        client = await rig.connect()
+        client.send(b"PUT %b HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\n\r\nhello" % rig.target_of(1))
+        self.assertEqual((await client.message())[0], 200)
+        bodies = [visit.body for replica in rig.replicas for visit in replica.visits]
+        self.assertEqual(bodies, [b"hello", b"hello"])
+
+    async def test_a_put_too_large_to_keep_is_not(self) -> None:
+        async def read_and_reset(visit: Visit) -> None:
+            await visit.reader.readexactly(70_000)
+            visit.reset()
+
+        rig = await self.rig(read_and_reset, ok, ok)
+        client = await rig.connect()
+        head = b"PUT %b HTTP/1.1\r\nHost: d\r\nContent-Length: 70000\r\n\r\n" % rig.target_of(1)
+        client.send(head + b"x" * 70_000)
+        self.assertEqual((await client.message())[0], 502)
+
+    async def test_a_refused_connection_is_retried_for_a_post_too_and_ejects(self) -> None:
+        rig = await self.rig(ok, ok, ok)
+        await rig.replicas[0].stop()
+        client = await rig.connect()
+        client.send(b"POST %b HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\n\r\nhi" % rig.target_of(1))
+        self.assertEqual((await client.message())[0], 200)
+        self.assertEqual([word["type"] for word in rig.said], ["ejected"])
+        self.assertEqual(rig.door.counters.ejections, {1: 1})
+        await rig.replicas[0].start()
+
+    async def test_nobody_listens(self) -> None:
+        rig = await self.rig(ok, ok)
+        for replica in rig.replicas:
+            await replica.stop()
+        client = await rig.connect()
+        status, head, body = await client.get()
+        self.assertEqual(status, 503)
+        self.assert_failure(body, "no server replica is available")
+        self.assertIn(b"Retry-After: 1\r\n", head)
+        for replica in rig.replicas:
+            await replica.start()
+
+    async def test_an_empty_fleet(self) -> None:
+        rig = await self.rig()
+        client = await rig.connect()
+        self.assertEqual((await client.get())[0], 503)
+        self.assertEqual((await client.get(b"/admin/live"))[0], 200)
+        self.assertEqual((await client.get(b"/admin/ready"))[0], 503)
+
+    async def test_an_answer_cut_within_its_body_is_cut_for_the_client(self) -> None:
+        async def cut(visit: Visit) -> None:
+            visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+            await visit.writer.drain()
+            visit.reset()
+
+        rig = await self.rig(cut, ok, ok)
+        client = await rig.connect()
+        client.send(b"GET %b HTTP/1.1\r\nHost: d\r\n\r\n" % rig.target_of(1))
+        with self.assertRaises((ConnectionError, asyncio.IncompleteReadError)):
+            await client.message()
+        self.assertEqual(rig.door.counters.retries, 0)
+
+    async def test_garbage_is_502_and_not_retried(self) -> None:
+        rig = await self.rig(saying(b"220 smtp.example ready\r\n\r\n"), ok, ok)
+        client = await rig.connect()
+        status, _, body = await client.get(rig.target_of(1))
+        self.assertEqual(status, 502)
+        self.assertIn("bad response", json.loads(body)["message"])
+        self.assertEqual(rig.door.counters.retries, 0)
+
+    async def test_a_silent_replica_is_504_for_a_post_and_retried_for_a_get(self) -> None:
+        rig = await self.rig(silent, ok, ok)
+        post, get = await rig.connect(), await rig.connect()
+        post.send(b"POST %b HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\n\r\nhi" % rig.target_of(1))
+        get.send(b"GET %b HTTP/1.1\r\nHost: d\r\n\r\n" % rig.target_of(1))
+        await rig.replicas[0].visited(2)
+        rig.later(61, ticks=1)
+        self.assertEqual((await post.message())[0], 504)
+        self.assertEqual((await get.message())[0], 200)
+
+    async def test_the_end_of_an_idle_pooled_connection_is_no_sign(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        for _ in range(5):
+            await client.get()
+            rig.replicas[0].close_connections()
+            await rig.until(lambda: rig.door.counters.upstream_connections == 0)
+        self.assertEqual(rig.said, [])
+        self.assertEqual(rig.door.counters.retries, 0)
+
+
+class Ejecting(DoorCase):
+    async def test_requests_under_way_are_taken_back_at_once(self) -> None:
+        rig = await self.rig(silent, ok, ok)
+        target = rig.target_of(1)
+        gets = [await rig.connect() for _ in range(20)]
+        for client in gets:
+            client.send(b"GET %b HTTP/1.1\r\nHost: d\r\n\r\n" % target)
+        post = await rig.connect()
+        post.send(b"POST %b HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\n\r\nhi" % target)
+        await rig.replicas[0].visited(21)
+        rig.publish(S1={"routable": False})
+        for client in gets:
+            self.assertEqual((await client.message())[0], 200)
+        self.assertEqual(rig.door.counters.in_flight[1], 1)  # the POST waits
+        await rig.replicas[0].stop()
+        self.assertEqual((await post.message())[0], 502)
+        await rig.replicas[0].start()
+
+    async def test_the_word_of_another_worker(self) -> None:
+        rig = await self.rig(silent, ok, ok)
+        client = await rig.connect()
+        client.send(b"GET %b HTTP/1.1\r\nHost: d\r\n\r\n" % rig.target_of(1))
+        await rig.replicas[0].visited()
+        rig.door.replicas.told(1, "S1", "refused")
+        self.assertEqual((await client.message())[0], 200)
+        self.assertEqual(rig.said, [])
+
+    async def test_a_replaced_instance_gives_its_requests_back(self) -> None:
+        rig = await self.rig(silent, ok, ok)
+        client = await rig.connect()
+        client.send(b"GET %b HTTP/1.1\r\nHost: d\r\n\r\n" % rig.target_of(1))
+        await rig.replicas[0].visited()
+        rig.publish(S1={"name": "S1b"})
+        self.assertEqual((await client.message())[0], 200)
+
+    async def test_three_resets_in_a_row_eject_and_a_trial_restores(self) -> None:
+        rig = await self.rig(reset, ok, ok)
+        client = await rig.connect()
+        target = rig.target_of(1)
+        for _ in range(5):
+            self.assertEqual((await client.get(target))[0], 200)
+        self.assertEqual(len(rig.replicas[0].visits), 3)
+        rig.replicas[0].answer = ok
+        rig.later(1.1, ticks=1)
+        await rig.until(lambda: len(rig.said) == 2)
+        self.assertEqual([word["type"] for word in rig.said], ["ejected", "restored"])
+        await client.get(target)
+        self.assertEqual(len(rig.replicas[0].visits), 5)  # the trial and this one
+
+    async def test_the_death_of_one_of_three_under_load_denies_no_retry(self) -> None:
+        rig = await self.rig(silent, ok, ok)
+        target = rig.target_of(1)
+        clients = [await rig.connect() for _ in range(256)]
+        for client in clients:
+            client.send(b"GET %b HTTP/1.1\r\nHost: d\r\n\r\n" % target)
+        await rig.replicas[0].visited(256)
+        await rig.replicas[0].stop()
+        for client in clients:
+            self.assertEqual((await client.message())[0], 200)
+        self.assertEqual(rig.door.counters.retries_denied, 0)
+        await rig.replicas[0].start()
+
+    async def test_a_draining_replica_finishes_and_says_so_once(self) -> None:
+        async def wait(visit: Visit) -> None:
+            await gate.wait()
+            visit.say(OK)
+
+        gate = asyncio.Event()
+        rig = await self.rig(wait, ok, ok)
+        client = await rig.connect()
+        client.send(b"GET %b HTTP/1.1\r\nHost: d\r\n\r\n" % rig.target_of(1))
+        await rig.replicas[0].visited()
+        rig.publish(S1={"routable": False, "draining": True})
+        rig.later(0)
+        self.assertEqual(rig.said, [])
+        gate.set()
+        self.assertEqual((await client.message())[0], 200)
+        self.assertEqual(rig.door.counters.retries, 0)
+        rig.later(0)
+        self.assertEqual(rig.said, [{"type": "drained", "node_id": 1, "name": "S1", "epoch": [1, 2]}])
+
+
+class Limiting(DoorCase):
+    async def test_connections_to_a_replica_are_bounded_and_the_queue_behind_them_too(self) -> None:
+        async def wait(visit: Visit) -> None:
+            await gate.wait()
+            visit.say(OK)
+
+        gate = asyncio.Event()
+        rig = await self.rig(wait, upstream_connections=2, upstream_queue=3)
+        clients = [await rig.connect() for _ in range(6)]
+        for number, client in enumerate(clients):
+            client.send(b"GET /%d HTTP/1.1\r\nHost: d\r\n\r\n" % number)
+            await rig.until(lambda: rig.door.counters.bytes_in >= 28 * (number + 1))  # noqa: B023
+        status, head, body = await clients[5].message()
+        self.assertEqual(status, 503)
+        self.assertIn(b"Retry-After", head)
+        self.assert_failure(body, "the server replica is overloaded")
+        gate.set()
+        for client in clients[:5]:
+            self.assertEqual((await client.message())[0], 200)
+        self.assertEqual(rig.replicas[0].connections, 2)
+
+    async def test_a_post_does_not_use_a_connection_that_was_idle(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        await client.get()
+        pool = rig.door.replicas.pools[1]
+        next(iter(pool.connections)).idle_since -= 1.5
+        client.send(b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 2\r\n\r\nhi")
+        self.assertEqual((await client.message())[0], 200)
+        self.assertEqual(rig.replicas[0].connections, 2)
+
+    async def test_idle_upstream_connections_are_closed(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        await client.get()
+        rig.later(31, ticks=1)
+        await rig.until(lambda: rig.door.counters.upstream_connections == 0)
+
+    async def test_a_client_that_leaves_ends_its_upstream(self) -> None:
+        rig = await self.rig(silent)
+        client = await rig.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+        await rig.replicas[0].visited()
+        client.reset()
+        await rig.until(lambda: rig.door.counters.upstream_connections == 0)
+        self.assertEqual(rig.door.counters.in_flight[1], 0)
+
+    async def test_a_client_that_ends_its_side_still_gets_its_answer(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+        client.writer.write_eof()
+        self.assertTrue((await client.rest()).endswith(b"Connection: close\r\n\r\nok"))
+
+
+class Course(DoorCase):
+    NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope"
+
+    async def test_an_unknown_path_is_the_400_of_the_field(self) -> None:
+        rig = await self.rig(saying(self.NOT_FOUND), unknown_path="course")
+        client = await rig.connect()
+        status, _, body = await client.get(b'/other"?x=1')
+        self.assertEqual(status, 400)
+        self.assert_failure(body, "'/other\"' endpoint does not exist in server replicas")
+
+    async def test_only_for_get_and_only_if_asked(self) -> None:
+        rig = await self.rig(saying(self.NOT_FOUND), unknown_path="course")
+        client = await rig.connect()
+        client.send(b"DELETE /x HTTP/1.1\r\nHost: d\r\n\r\n")
+        self.assertEqual((await client.message())[0], 404)
+        other = await self.rig(saying(self.NOT_FOUND))
+        status, _, body = await (await other.connect()).get()
+        self.assertEqual((status, body), (404, b"nope"))
+
+
+class Control(DoorCase):
+    async def test_control_s_paths_go_to_its_socket_with_the_true_address(self) -> None:
+        rig = await self.rig(ok)
+        control = await self.socket(rig, rig.door.settings.control_socket, saying(OK))
+        client = await rig.connect()
+        status, _, body = await client.get(b"/rep", b"X-Real-IP: 10.0.0.1\r\nx_real_ip: 10.0.0.2\r\n")
+        self.assertEqual((status, body), (200, b"ok"))
+        self.assertIn(b"X-Real-IP: 127.0.0.1\r\n", control.visits[0].head)
+        self.assertNotIn(b"10.0.0", control.visits[0].head)
+        self.assertEqual(rig.replicas[0].visits, [])
+
+    async def test_control_away(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        status, head, body = await client.get(b"/rep")
+        self.assertEqual(status, 503)
+        self.assertIn(b"Retry-After: 1\r\n", head)
+        self.assert_failure(body, "control is not available")
+        self.assertEqual((await client.get(b"/home"))[0], 200)
+
+    async def test_control_is_asked_once(self) -> None:
+        rig = await self.rig(ok)
+        control = await self.socket(rig, rig.door.settings.control_socket, reset)
+        status, _, _ = await (await rig.connect()).get(b"/rep")
+        self.assertEqual((status, len(control.visits)), (502, 1))
+
+    async def test_a_redirect_is_followed_to_the_loop_s_socket(self) -> None:
+        async def stream(visit: Visit) -> None:
+            visit.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+            await gate.wait()
+            visit.say(b"0\r\n\r\n")
+
+        gate = asyncio.Event()
+        rig = await self.rig(ok)
+        redirect = b"HTTP/1.1 200 OK\r\nX-Accel-Redirect: /wait/7\r\nContent-Length: 0\r\n\r\n"
+        control = await self.socket(rig, rig.door.settings.control_socket, saying(redirect))
+        loop = await self.socket(rig, rig.door.settings.loop_socket, stream)
+        client = await rig.connect()
+        client.send(b"POST /add HTTP/1.1\r\nHost: d\r\nAccept: x/y\r\nContent-Length: 2\r\n\r\n{}")
+        await client.head()
+        rig.later(3600)
+        gate.set()
+        self.assertEqual(await client.reader.readuntil(b"0\r\n\r\n"), b"1\r\na\r\n0\r\n\r\n")
+        self.assertTrue(loop.visits[0].head.startswith(b"GET /wait/7 HTTP/1.1\r\n"))
+        self.assertIn(b"Accept: x/y", loop.visits[0].head)
+        self.assertNotIn(b"Content-Length", loop.visits[0].head)
+        self.assertEqual((len(control.visits), len(loop.visits)), (1, 1))
+
+    async def test_a_replica_can_not_redirect(self) -> None:
+        answer = b"HTTP/1.1 200 OK\r\nX-Accel-Redirect: /wait/7\r\nContent-Length: 2\r\n\r\nok"
+        rig = await self.rig(saying(answer))
+        self.assertEqual((await (await rig.connect()).get())[2], b"ok")
+
+    async def test_an_admin_port_of_its_own(self) -> None:
+        rig = await self.rig(ok, admin=False)
+        self.assertEqual((await (await rig.connect()).get(b"/rep"))[2], b"ok")
+        admin = await self.rig(ok, proxy=False)
+        client = await admin.connect()
+        self.assertEqual((await client.get(b"/home"))[0], 404)
+        self.assertEqual((await client.get(b"/admin/ready"))[0], 200)
+
+
+class Draining(DoorCase):
+    async def test_answers_close_and_the_end_comes_when_nobody_is_left(self) -> None:
+        rig = await self.rig(ok)
+        ended = asyncio.Event()
+        rig.door.on_empty = ended.set
+        client = await rig.connect()
+        await client.get()
+        rig.door.drain(0)
+        rig.door.drain(0)
+        self.assertFalse(ended.is_set())
+        _, head, _ = await client.get()
+        self.assertIn(b"Connection: close\r\n", head)
+        await client.close()
+        await ended.wait()
+
+    async def test_idle_clients_are_cut_after_the_drain_timeout(self) -> None:
+        rig = await self.rig(ok)
+        ended = asyncio.Event()
+        rig.door.on_empty = ended.set
+        client = await rig.connect()
+        await client.get()
+        rig.door.drain(asyncio.get_running_loop().time())
+        rig.later(31)
+        with self.assertRaises(ConnectionError):
+            await client.reader.readexactly(1)
+        await ended.wait()
+
+
+class Snapshots(DoorCase):
+    async def test_an_older_one_is_refused(self) -> None:
+        rig = await self.rig(ok)
+        door: Replicas = rig.door.replicas
+        assert door.snapshot is not None
+        self.assertFalse(door.apply(door.snapshot))
+        self.assertEqual(door.epoch, (1, 1))
