@@ -1,0 +1,87 @@
+"""Fills the README's made parts: the settings from their definition, the figures from analysis/results.
+
+python -m analysis.readme [--check]
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from analysis.provenance import ROOT
+from loadbalancer.cli.flags import settings_markdown
+
+RESULTS = ROOT / "analysis" / "results"
+
+WHAT = {
+    "startup": "`carousel up` until the first answer, three replicas serving",
+    "kill": "a replica is killed (kill -9)",
+    "exit": "a replica exits by itself",
+    "hang": "a replica hangs with its port open",
+    "freeze": "a replica is frozen (SIGSTOP)",
+    "arbiter": "kill -9 of gunicorn's arbiter",
+    "control-worker": "kill -9 of control's worker",
+    "control-both": "kill -9 of both",
+    "control-and-replica": "kill -9 of both and of a replica at once",
+    "door-worker": "kill -9 of one of two data-path workers",
+    "supervisor": "kill -9 of the supervisor",
+    "burst": "10 000 asynchronous GETs at once",
+    "connections": "10 000 connections at once on one worker",
+    "churn": "random `/add` and `/rm` under load",
+}
+
+
+def figures_markdown(results: dict[str, Any]) -> str:
+    """A row for each drill, and where the figures come from."""
+    lines = ["| what happens | requests | failed | what else | times, s |", "|---|---|---|---|---|"]
+    for drill in results["drills"]:
+        zeros = {name: value for name, value in drill["zeros"].items() if name != "failed"}
+        failed = drill["zeros"].get("failed", "")
+        lines.append(
+            f"| {WHAT.get(drill['drill'], drill['drill'])} | {drill['requests'] or ''} | {failed} "
+            f"| {_others(drill['other'], zeros)} | {_times(drill['seconds'])} |"
+        )
+    lines.append(
+        f"\nCommit {results['commit']}, {results['made'][:10]}, {results['cores']} cores, {results['rate']:g} requests/s."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _others(other: dict[str, Any], zeros: dict[str, int]) -> str:
+    words = [f"{name}: {value}" for name, value in zeros.items()]
+    words += [
+        f"{name}: {other[name]}"
+        for name in ("idle PSS, MB", "answers", "failed on its open connections")
+        if name in other
+    ]
+    return ", ".join(words)
+
+
+def _times(seconds: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.2f}" for name, value in seconds.items())
+
+
+def filled(text: str) -> str:
+    """The README with its made parts made anew; figures that were never measured are left as they are."""
+    text = _replace(text, "settings", settings_markdown())
+    drills = RESULTS / "drills.json"
+    return _replace(text, "figures", figures_markdown(json.loads(drills.read_text()))) if drills.exists() else text
+
+
+def _replace(text: str, part: str, made: str) -> str:
+    pattern = re.compile(rf"(<!-- {part}: [^\n]*-->\n).*?(<!-- /{part} -->)", re.DOTALL)
+    return pattern.sub(lambda match: f"{match[1]}\n{made}\n{match[2]}", text)
+
+
+def main() -> int:
+    readme: Path = ROOT / "README.md"
+    text = readme.read_text()
+    if "--check" in sys.argv:
+        return int(filled(text) != text)
+    readme.write_text(filled(text))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
