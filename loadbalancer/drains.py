@@ -1,7 +1,7 @@
 """When has a leaver finished? When every data-path worker that is connected has said so.
 
 A worker says "drained" for a replica once it holds a snapshot in which that replica drains and has none of its requests
-under way. A worker that connects later learns of the leaver first and says so as well; one that is gone has no requests.
+under way. A worker that connects later learns of the leaver first and says so as well; who is gone has no requests.
 The ledger is told who is connected and who said what, and answers which leavers are finished.
 """
 

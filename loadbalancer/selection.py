@@ -8,7 +8,7 @@
 | rendezvous | the highest score (policy_rendezvous.py) | yes | only its keys move, to all | a hash a replica |
 | p2c | the less loaded of two (policy_p2c.py) | none | nothing to move | two draws |
 
-`module:Class` is the user's own (policy_user.py). A policy may remember what it made of the last view, and nothing else.
+`module:Class` is the user's own (policy_user.py). Ours may remember what they made of the last view, and nothing else.
 """
 
 from collections.abc import Callable, Mapping

@@ -27,6 +27,8 @@ from support.supervising import (
 
 from loadbalancer.spawn import procfs
 
+VALID_SIGNALS = sum(1 << number - 1 for number in signal.valid_signals())
+"""As in /proc/<pid>/status; without glibc's own 32 and 33, which GNU make leaves ignored and nobody can set."""
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); signal.pause()"
 
 
@@ -143,7 +145,7 @@ class TestStart(SupervisorCase):
         sock, log = self.control(up), str(up.dir / "child.log")
         self.spawn(sock, "server1", argv=["grep", "SigIgn", "/proc/self/status"], log_path=log)
         self.assertEqual("exit 0", read_line(sock)["reason"])
-        self.assertEqual("SigIgn:\t" + "0" * 16 + "\n", Path(log).read_text())
+        self.assertEqual(0, int(Path(log).read_text().split()[1], 16) & VALID_SIGNALS)
 
 
 class TestRestart(SupervisorCase):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SHELLS = {"loadbalancer.__main__", "loadbalancer.logs", "loadbalancer.settings", "server.__main__", "server.logs"}
-"""Modules directly in a folder that reach the world all the same: entry points, the log, and .env with the environment."""
+"""Directly in a folder, and they reach the world all the same: entry points, logs, .env and the environment."""
 
 
 class ImportContractTest(unittest.TestCase):

@@ -58,7 +58,10 @@ class TestStart(unittest.TestCase):
         before = signal.signal(signal.SIGUSR1, signal.SIG_IGN)
         self.addCleanup(signal.signal, signal.SIGUSR1, before)
         self.run_to_end(Program(["grep", "^Sig[BI]", "/proc/self/status"], dict(os.environ), None, self.log))
-        self.assertEqual({"0" * 16}, set(Path(self.log).read_text().split()[1::2]))
+        # Without glibc's own 32 and 33, which GNU make leaves ignored and nobody can set.
+        valid = sum(1 << number - 1 for number in signal.valid_signals())
+        sets = Path(self.log).read_text().split()[1::2]
+        self.assertEqual([0, 0], [int(mask, 16) & valid for mask in sets])
         self.assertEqual(set(), signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
     def test_reasons(self) -> None:
