@@ -25,6 +25,7 @@ WHAT = {
     "control-both": "kill -9 of both",
     "control-and-replica": "kill -9 of both and of a replica at once",
     "door-worker": "kill -9 of one of two data-path workers",
+    "reload": "`carousel reload`, twice",
     "supervisor": "kill -9 of the supervisor",
     "burst": "10 000 asynchronous GETs at once",
     "connections": "10 000 connections at once on one worker",

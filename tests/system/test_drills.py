@@ -4,7 +4,8 @@ import unittest
 
 import pytest
 
-from analysis.drills import DRILLS, Size
+from analysis.drills.base import Size
+from analysis.drills.table import DRILLS
 
 SIZE = Size(requests=2000, rate=400, changes=10)
 

@@ -1,0 +1,1 @@
+"""The fault drills; `python -m analysis.drills` runs them."""
