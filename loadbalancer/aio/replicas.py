@@ -47,7 +47,7 @@ class Replicas:
         self._sockets: list[Pool] = []
         self._budget = RetryBudget(monotonic())
         self._ejections = Ejections(settings.panic_threshold)
-        self._policy = policy(settings.policy)
+        self._policy = policy(settings.policy, lambda fault: log.error("policy at fault, the ring chose", fault=fault))
         self._view = View(self.ring, frozenset(), counters.in_flight, {})
         self._trials: set[asyncio.Task[None]] = set()
         self._drained: set[str] = set()
