@@ -7,7 +7,7 @@ STATE ?= var
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down restart reload status events logs ps test test-slow check format readme bench drills clean
+.PHONY: help setup setup-dev up down restart reload status events logs ps test test-slow check format readme bench analysis drills clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,8 +50,8 @@ events: setup ## What happened to whom, when and why
 logs: ## The replicas' own logs, as they grow
 	@tail -n 20 -F $(STATE)/logs/*.log
 
-ps: ## Our processes
-	@$(BIN)/python -m loadbalancer.spawn.procfs $(STATE)
+ps: setup ## Our processes and their memory
+	@$(BIN)/carousel ps --state-dir $(STATE)
 
 test: setup-dev ## All everyday tests
 	@$(BIN)/python -m pytest -q -m "not slow"
@@ -76,6 +76,9 @@ readme: setup-dev ## Fill the README: the table of settings, the figures last me
 bench: setup-dev ## The ring's figures and the fault drills, printed and kept as JSON in analysis/results
 	@$(BIN)/python -m analysis.ring_shares --json analysis/results/ring.json
 	@$(BIN)/python -m analysis.drills --json analysis/results/drills.json
+
+analysis: setup-dev ## The analyses A-1 to A-4 on ten thousand requests each, with pictures, in analysis/results
+	@$(BIN)/python -m analysis all $(ARGS)
 
 drills: setup-dev ## One drill or all of them: make drills ARGS="kill --requests 5000"
 	@$(BIN)/python -m analysis.drills $(ARGS)
