@@ -72,6 +72,7 @@ def _same(place: Place, found: Instance) -> bool:
 
 def _end_leftover(roster: Roster, leftover: Instance, now: float) -> None:
     roster.doom(leftover.name, leftover.node_id, leftover.handle, now + KILL_AGAIN_S)
+    roster.abandoned.add(leftover.node_id)
     roster.emit(Kill(leftover.name, leftover.handle))
     roster.note("leftover", leftover.name, "not wanted: removed")
 

@@ -43,6 +43,7 @@ class Underway:
     node_ids: set[int]
     deadline: float | None = None
     failure: str | None = None
+    status: int = 503
     names: set[str] = field(default_factory=set[str])
 
 
@@ -79,11 +80,11 @@ class Changes:
         while self._finish_add(now) or self._finish_rm() or self._expire(now) or self._begin(now):
             pass
 
-    def fail_add(self, reason: str, now: float) -> None:
+    def fail_add(self, reason: str, now: float, *, refused: bool = False) -> None:
         """A newcomer on trial was lost: take all of them back; the answer follows when they are gone."""
         adding = self._adding
         assert adding is not None and adding.failure is None
-        adding.failure = reason
+        adding.failure, adding.status = reason, 400 if refused else 503
         adding.deadline = now + self._roster.settings.stop_grace_s + STOP_SLACK_S
         for node_id in adding.node_ids:
             place = self._roster.places[node_id]
@@ -152,7 +153,7 @@ class Changes:
         gone = adding.names.isdisjoint(self._roster.doomed)
         if gone or late:
             self._adding = None
-            self._answer(adding.command, 503, f"<Error> {adding.failure}")
+            self._answer(adding.command, adding.status, f"<Error> {adding.failure}")
         return gone or late
 
     def _finish_rm(self) -> bool:

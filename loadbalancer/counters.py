@@ -8,7 +8,7 @@ The hot path pays one list index for the code class and one for the latency: the
 microseconds, so that a bucket is found by `int.bit_length`, without a search.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, TypedDict, cast
 
 BUCKETS = 28
@@ -20,6 +20,10 @@ CLASSES = ("0xx", "1xx", "2xx", "3xx", "4xx", "5xx")
 """Code classes by status // 100; `0xx` are requests whose client or replica left before the answer was
 whole."""
 
+KEPT_NODES = 256
+"""How many nodes are counted: four fleets of the largest size. Ids are never used again, and a fleet that comes and
+goes with the load would fill reports for ever."""
+
 NOBODY = -1
 """The node id of answers that no replica gave: those of the worker itself, and control's."""
 
@@ -27,6 +31,10 @@ PROXY = "proxy"
 ADMIN = "admin"
 
 GAUGES = frozenset(("in_flight", "client_connections", "upstream_connections"))
+
+
+KEPT_PARTED = 64
+"""Workers that have parted and may come back: more than there are slots."""
 
 
 class Report(TypedDict):
@@ -86,6 +94,14 @@ class Counters:
     def ejected(self, node_id: int) -> None:
         self.ejections[node_id] = self.ejections.get(node_id, 0) + 1
 
+    def forget_departed(self, present: Collection[int]) -> None:
+        """Past KEPT_NODES, drop the lowest ids of those that are not `present`."""
+        departed = sorted(self.in_flight.keys() - present - {NOBODY})
+        for node_id in departed[: max(0, len(self.in_flight) - KEPT_NODES)]:
+            del self.in_flight[node_id]
+            self.ejections.pop(node_id, None)
+            self._codes.pop((PROXY, node_id), None)
+
     def to_json(self) -> Report:
         return Report(
             requests=self._requests(),
@@ -132,24 +148,32 @@ def without_gauges(report: Report) -> Report:
 
 
 class Totals:
-    """The sum over all workers that ever were, so that Prometheus never sees a counter go back."""
+    """The sum over all workers that ever were, so that Prometheus never sees a counter go back.
+
+    A worker whose connection broke off comes back and goes on counting, so the newest that have parted are kept one
+    by one, to be taken out again.
+    """
 
     def __init__(self) -> None:
         self._live: dict[int, Report] = {}
+        self._parted: dict[int, Report] = {}
         self._ended = EMPTY_REPORT
 
     def hear(self, pid: int, report: Report) -> None:
         """A worker's newest report replaces its older one."""
+        self._parted.pop(pid, None)
         self._live[pid] = report
 
     def end(self, pid: int) -> None:
         """That worker is gone; its last report is kept in the sum. An unknown pid is let pass."""
         report = self._live.pop(pid, None)
         if report is not None:
-            self._ended = merge((self._ended, without_gauges(report)))
+            self._parted[pid] = without_gauges(report)
+        if len(self._parted) > KEPT_PARTED:
+            self._ended = merge((self._ended, self._parted.pop(next(iter(self._parted)))))
 
     def sum(self) -> Report:
-        return merge((self._ended, *self._live.values()))
+        return merge((self._ended, *self._parted.values(), *self._live.values()))
 
 
 def _add(left: Any, right: Any) -> Any:

@@ -103,7 +103,7 @@ class Fleet:
         return replicas(self._roster)
 
     def view(self) -> dict[str, Any]:
-        """{"target": 3, "replicas": [{"name", "node_id", "index", "state", "address", "pid", "container",
+        """{"target": 3, "replicas": [{"name", "node_id", "index", "state", "reason", "address", "pid", "container",
         "since", "weight", "drained"}]} by index, those on trial and on their way out too; `since` is a time
         of step's clock."""
         return {"target": self.target(), "replicas": [_row(place) for place in self._roster.by_index()]}
@@ -141,6 +141,7 @@ class Fleet:
         if self._started:
             self._settle(now)
             self._changes.advance(now)
+            self._roster.discard_abandoned()
         return self._roster.take_effects()
 
     def _hear(self, event: Event, now: float) -> None:
@@ -194,13 +195,14 @@ class Fleet:
         if known is None:
             self._roster.note("leftover", instance.name, "not wanted: removed")
         self._roster.doom(instance.name, instance.node_id, instance.handle, now + KILL_AGAIN_S)
+        self._roster.abandoned.add(instance.node_id)
         self._roster.emit(Kill(instance.name, instance.handle))
 
     def _spawn_failed(self, event: SpawnFailed, now: float) -> None:
         self._exited_early.pop(names.fold(event.name), None)
         place = self._roster.named(event.name)
         if place is not None and place.spawning:
-            self._lost(place, f"could not be started: {event.reason}", now)
+            self._lost(place, f"could not be started: {event.reason}", now, refused=event.refused)
             return
         doomed = self._roster.doomed.get(names.fold(event.name))
         if doomed is not None and doomed.handle is None:
@@ -217,7 +219,7 @@ class Fleet:
         elif event.handle and ((place is not None and place.spawning) or doomed is not None):
             self._exited_early[folded] = (event.handle, event.reason)
 
-    def _lost(self, place: Place, reason: str, now: float) -> None:
+    def _lost(self, place: Place, reason: str, now: float, *, refused: bool = False) -> None:
         """The place's incarnation is proven gone."""
         if place.state is State.DRAINING:
             place.instance = None
@@ -225,7 +227,7 @@ class Fleet:
         elif place.joining:
             self._roster.shift(place, State.DEAD, reason, now)
             place.instance = None
-            self._changes.fail_add(f"{place.name} exited before it was healthy: {reason}", now)
+            self._changes.fail_add(f"{place.name} exited before it was healthy: {reason}", now, refused=refused)
         elif self._settings.respawns:
             self._roster.bury(place, reason, now)
         elif place.state is not State.DEAD:
@@ -335,6 +337,7 @@ def _row(place: Place) -> dict[str, Any]:
         "node_id": place.node_id,
         "index": place.index,
         "state": str(place.shown),
+        "reason": place.reason,
         "address": _address(instance) if instance else None,
         "pid": instance.pid if instance else None,
         "container": instance.container if instance else None,

@@ -65,6 +65,7 @@ class FleetSettings:
     stop_grace_s: float = 10.0
     respawns: bool = True
     reserved_names: frozenset[str] = frozenset()
+    name_prefix: str = "server"
     weights: tuple[tuple[str, int], ...] = ()
 
 
@@ -74,8 +75,8 @@ class Place:
 
     `instance` is None while a spawn is under way (starting) or nothing is there (dead). `deadline` is when
     the present state runs out: starting gives up, dead tries again, draining is cut. `streak` counts probe
-    answers in a row, good ones up, bad ones down. `joining`: an /add under way brought it, it is not in the
-    layout yet.
+    answers in a row, good ones up, bad ones down. `reason` is why it is in its state, for people.
+    `joining`: an /add under way brought it, it is not in the layout yet.
     """
 
     node_id: int
@@ -92,6 +93,7 @@ class Place:
     streak: int = 0
     healthy_since: float | None = None
     deaths: int = 0
+    reason: str = ""
 
     @property
     def wanted(self) -> bool:

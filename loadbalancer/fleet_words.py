@@ -31,8 +31,11 @@ class Spawned:
 
 @dataclass(frozen=True, slots=True)
 class SpawnFailed:
+    """`refused`: the name can't be had (a stranger has it), which is for whoever asked for it to mend."""
+
     name: str
     reason: str
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,13 @@ class Kill:
 
 
 @dataclass(frozen=True, slots=True)
+class Discard:
+    """Runtime.discard: the node has left the layout for good, and nothing of it lives; its data may go."""
+
+    node_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The end of a command: an HTTP status, and the body's `message`; `ok` is "successful" or "failure"."""
 
@@ -168,9 +178,9 @@ class Note:
     reason: str
 
 
-Effect = Adopt | Publish | Spawn | Stop | Kill | Answer | Note
+Effect = Adopt | Publish | Spawn | Stop | Kill | Discard | Answer | Note
 
-ORDER: dict[type[Effect], int] = {Adopt: 0, Publish: 1, Spawn: 2, Stop: 2, Kill: 2, Answer: 3, Note: 4}
+ORDER: dict[type[Effect], int] = {Adopt: 0, Publish: 1, Spawn: 2, Stop: 2, Kill: 2, Discard: 2, Answer: 3, Note: 4}
 """Effects of one step go out in this order: a replica is out of routing before it is killed, and nobody is
 told before it is so. (The shell commits `dump()` before all of them: R4.) Stable: Spawn, Stop and Kill stay
 as they were asked for."""

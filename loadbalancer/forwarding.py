@@ -29,6 +29,7 @@ _REASONS = {
     200: b"OK",
     400: b"Bad Request",
     404: b"Not Found",
+    405: b"Method Not Allowed",
     408: b"Request Timeout",
     411: b"Length Required",
     413: b"Content Too Large",
@@ -125,10 +126,14 @@ def lead_end(answer: Answer, request_id: bytes, ending: bytes) -> bytes:
     return b"X-Request-Id: %b\r\n%b\r\n" % (request_id, ending)
 
 
-def failure(status: int, message: str, request_id: bytes, close: bool, retry_after_s: int = 0) -> bytes:
+def failure(
+    status: int, message: str, request_id: bytes, close: bool, retry_after_s: int = 0, lines: bytes = b""
+) -> bytes:
     """An answer of our own: `{"message": "<Error> …", "status": "failure"}`, whole, head and body."""
     body = json.dumps({"message": f"<Error> {message}", "status": "failure"}).encode()
-    return own_answer(status, body, request_id, close, b"Retry-After: %d\r\n" % retry_after_s if retry_after_s else b"")
+    if retry_after_s:
+        lines += b"Retry-After: %d\r\n" % retry_after_s
+    return own_answer(status, body, request_id, close, lines)
 
 
 def own_answer(status: int, body: bytes, request_id: bytes, close: bool, lines: bytes = b"") -> bytes:

@@ -51,15 +51,15 @@ def repeated(names: tuple[str, ...]) -> str | None:
     return None
 
 
-def generate(number: int, taken: Container[str]) -> tuple[str, int]:
+def generate(number: int, taken: Container[str], prefix: str = GENERATED) -> tuple[str, int]:
     """The first of server<number>, server<number+1>, … that isn't among the folded names `taken`; and the
     number after it.
 
     Numbers only go up, so the newcomer is never called like the dead one whose place it takes.
     """
-    while fold(f"{GENERATED}{number}") in taken:
+    while fold(f"{prefix}{number}") in taken:
         number += 1
-    return f"{GENERATED}{number}", number + 1
+    return f"{prefix}{number}", number + 1
 
 
 def shown(name: str) -> str:

@@ -25,7 +25,7 @@ from loadbalancer.fleet_state import (
     Place,
     State,
 )
-from loadbalancer.fleet_words import ORDER, Effect, Kill, Note, Publish, Spawn, Stop
+from loadbalancer.fleet_words import ORDER, Discard, Effect, Kill, Note, Publish, Spawn, Stop
 from loadbalancer.instances import Instance, ReplicaSpec
 from loadbalancer.records import Counters, dump_place, to_json
 from loadbalancer.snapshot import Member
@@ -44,6 +44,7 @@ class Roster:
         self.next_node_id = 1
         self.next_index = 1
         self.next_number = 1
+        self.abandoned: set[int] = set()  # node ids that left for good; discarded when nothing of them lives
         self._effects: list[Effect] = []
         self._touched = False
         self._record: dict[str, Any] | None = None
@@ -116,7 +117,7 @@ class Roster:
         """Into another state, noted. The deadline is the caller's to set: it means something else in each
         state."""
         assert state in TRANSITIONS[place.state], (place.state, state)
-        place.state, place.since, place.deadline = state, now, None
+        place.state, place.reason, place.since, place.deadline = state, reason, now, None
         self.note(state, place.name, reason)
         self.touch()
 
@@ -168,11 +169,9 @@ class Roster:
         wait_s = delay_s(place.deaths)
         place.deadline = now + wait_s
         if wait_s > 0:
-            self.note(
-                "crash-loop",
-                place.name,
-                f"{place.deaths} deaths in a row, next try in {wait_s:g} s: {reason}",
-            )
+            told = f"{place.deaths} deaths in a row, next try in {wait_s:g} s: {reason}"
+            place.reason = f"crash loop: {told}"
+            self.note("crash-loop", place.name, told)
         self.touch()
 
     def condemn(self, place: Place, reason: str, now: float) -> None:
@@ -211,6 +210,8 @@ class Roster:
         del self.places[place.node_id]
         self.note("removed", place.name, reason)
         self.touch()
+        if self.settings.respawns:
+            self.abandoned.add(place.node_id)
         if not self.settings.respawns or (place.instance is None and not place.spawning):
             return
         if place.spawning:
@@ -218,6 +219,15 @@ class Roster:
         else:
             assert place.instance is not None
             self._end(place, place.instance, now)
+
+    def discard_abandoned(self) -> None:
+        """What is still alive somewhere keeps its data until it is gone."""
+        for node_id in sorted(self.abandoned):
+            if node_id in self.places:
+                self.abandoned.discard(node_id)
+            elif not self.fenced(node_id):
+                self.abandoned.discard(node_id)
+                self.emit(Discard(node_id))
 
     def doom(self, name: str, node_id: int, handle: str | None, again_at: float | None) -> None:
         self.doomed[names.fold(name)] = Doomed(name, node_id, handle, again_at)
@@ -235,7 +245,9 @@ class Roster:
         self.doom(place.name, place.node_id, instance.handle, again_at)
 
     def _generate(self) -> str:
-        name, self.next_number = names.generate(self.next_number, self.taken() | self.claimed)
+        name, self.next_number = names.generate(
+            self.next_number, self.taken() | self.claimed, self.settings.name_prefix
+        )
         return name
 
     def check(self, *, loading: bool = False) -> None:

@@ -1,10 +1,10 @@
 """The client's side of the front door: reads requests, one after the other, and writes what exchanges give
 it.
 
-Requests that come before the last one is answered wait in `buffer` (bounded: the client is not read beyond),
-so answers are in order. A client that has to go gets its answer first: where it may still be sending, its
-bytes are read and thrown away for a while, because closing over unread bytes is a reset, which destroys the
-answer on its way.
+Requests that come before the last one is answered, or while the client does not read its answers, wait in
+`buffer` (bounded: the client is not read beyond), so answers are in order and never pile up. A client that
+has to go gets its answer first: where it may still be sending, its bytes are read and thrown away for a
+while, because closing over unread bytes is a reset, which destroys the answer on its way.
 """
 
 import asyncio
@@ -89,7 +89,7 @@ class Client(asyncio.Protocol):
                 return
         if self.lingering:
             return
-        if self.exchange is not None:
+        if self.exchange is not None or self._stalled_since:
             self._hold(data)
             return
         if not self.buffer:
@@ -103,9 +103,11 @@ class Client(asyncio.Protocol):
         if self._pumping:
             return
         self._pumping = True
-        while self.buffer and self.exchange is None and not self.lingering and self._next():
+        while self.buffer and self.exchange is None and not (self.lingering or self._stalled_since) and self._next():
             pass
         self._pumping = False
+        if self.eof and self.exchange is None and not self._stalled_since:
+            self._close(gently=False)  # it will send no more, and what it asked is answered
         if self._paused and len(self.buffer) < PIPELINE_LIMIT_BYTES and self.exchange is None:
             self.resume_reading()
 
@@ -150,10 +152,11 @@ class Client(asyncio.Protocol):
     def _give_up_upload(self, exchange: Exchange, status: int, reason: str) -> None:
         """The body is broken or does not come. Where an answer has begun, only the connection's end can
         tell."""
-        exchange.abandon()
         if exchange.answer_body is not None:
+            exchange.abandon()
             self.cut()
         else:
+            exchange.withdraw()
             self.exchange = None
             self.refuse(status, reason)
 
@@ -165,7 +168,10 @@ class Client(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client may end its side and still wait for its answer; one that waits on control has gone."""
         self.eof = True
-        return self.exchange is not None and not self.exchange.uploading and not self.exchange.patient
+        exchange = self.exchange
+        if exchange is None:
+            return self._stalled_since > 0
+        return not exchange.uploading and not exchange.patient
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.door.forget(self)
@@ -184,17 +190,19 @@ class Client(asyncio.Protocol):
         self.write(answer[: answer.index(b"\r\n\r\n") + 4] if method == b"HEAD" else answer)
 
     def keep(self, exchange: Exchange) -> bool:
-        """Whether this connection outlives the exchange's answer."""
-        return exchange.head.keep_alive and not self.door.draining and exchange.body.done and not self.eof
+        """Whether this connection outlives the exchange's answer. A client that has ended its side gets what it
+        asked for before."""
+        staying = exchange.head.keep_alive and not self.door.draining and exchange.body.done
+        return staying and not (self.eof and not self.buffer)
 
-    def answered(self, keep: bool) -> None:
-        """The exchange has ended; the next may begin."""
+    def answered(self, keep: bool, unread: bool = False) -> None:
+        """The exchange has ended; the next may begin. `unread`: a body may follow that nobody wants."""
         exchange, self.exchange = self.exchange, None
         self.quiet_since = monotonic()
         if not keep:
-            unread = exchange is not None and exchange.uploading
+            unread = unread or (exchange is not None and exchange.uploading)
             self._close(gently=unread or bool(self.buffer))
-        elif self.buffer or self._paused:
+        elif self.buffer or self._paused or self.eof:
             self._pump()
 
     def refuse(self, status: int, reason: str) -> None:
@@ -250,8 +258,15 @@ class Client(asyncio.Protocol):
         self._stalled_since = 0.0
         if self.exchange is not None:
             self.exchange.resume_answer()
+        elif self.buffer or self._paused or self.eof:
+            self._pump()
 
     # --- time -----------------------------------------------------------------------------------------------
+
+    @property
+    def stalled(self) -> bool:
+        """Whether it does not read its answers."""
+        return self._stalled_since > 0
 
     @property
     def to_blame(self) -> bool:

@@ -12,7 +12,9 @@ import os
 import signal
 import threading
 from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import Future
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 import uvloop
@@ -27,6 +29,8 @@ from loadbalancer.settings import Paths, Settings
 T = TypeVar("T")
 
 LOCK_POLL_S = 0.02
+BEAT_S = 0.5
+WEDGED_AFTER_S = 10.0  # a loop that has not come round for so long does not come round
 LOOP_ANSWER_S = 5.0  # a question of Flask's to the loop; one that is this late is as good as dead
 
 log = get_logger("control")
@@ -42,6 +46,8 @@ class Control:
         self._main: asyncio.Task[None] | None = None
         self._assembly: Assembly | None = None
         self._thread = threading.Thread(target=self._run, name="controller", daemon=True)
+        self._beat_at = monotonic()
+        self._wedged = False
 
     def start(self) -> None:
         self._thread.start()
@@ -56,9 +62,21 @@ class Control:
         if self._main is not None:
             self._main.cancel()
 
+    def wedged(self, now: float) -> bool:
+        """Whether the loop's thread hangs somewhere: nothing in it may, so nothing else would end it."""
+        told, self._wedged = self._wedged, self._thread.is_alive() and now - self._beat_at > WEDGED_AFTER_S
+        if self._wedged and not told:
+            log.error("the controller's loop hangs", limit_s=WEDGED_AFTER_S)
+        return self._wedged
+
+    def _beat(self) -> None:
+        self._beat_at = monotonic()
+        self._loop.call_later(BEAT_S, self._beat)
+
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         try:
+            self._beat()
             self._main = self._loop.create_task(self._live())
             with contextlib.suppress(asyncio.CancelledError):
                 self._loop.run_until_complete(self._main)
@@ -80,20 +98,32 @@ class Control:
                 self._assembly = None
 
     def _ask(self, question: Callable[[Assembly], T]) -> T:
-        """Ask in the loop. Raises Busy when there is no answer in time (or no controller yet)."""
+        """Ask in the loop. Raises Busy when there is no answer in time (or no controller yet); then nothing has been
+        done, and nothing will be.
+        """
+        future: Future[T] = Future()
         try:
-            future = asyncio.run_coroutine_threadsafe(self._answer(question), self._loop)
+            self._loop.call_soon_threadsafe(self._answer, question, future)
             return future.result(LOOP_ANSWER_S)
         except (TimeoutError, RuntimeError) as error:
+            if isinstance(error, TimeoutError) and not future.cancel():
+                return future.result()  # it has been asked in this very moment
             raise Busy("control is starting or overloaded") from error
 
-    async def _answer(self, question: Callable[[Assembly], T]) -> T:
-        if self._assembly is None:
-            raise Busy("control is starting")
-        return question(self._assembly)
+    def _answer(self, question: Callable[[Assembly], T], future: "Future[T]") -> None:
+        """In the loop. A question that was given up is not asked."""
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            if self._assembly is None:
+                raise Busy("control is starting")
+            future.set_result(question(self._assembly))
+        except Exception as error:  # the asker's business
+            future.set_exception(error)
 
     def ready(self) -> bool:
-        return self._assembly is not None and self._assembly.adopted
+        assembly = self._assembly
+        return assembly is not None and assembly.adopted
 
     def cluster(self) -> dict[str, Any]:
         return self._ask(Assembly.cluster)
@@ -143,6 +173,11 @@ def start(settings_path: str) -> Control:
     _running.append(control)
     control.start()
     return control
+
+
+def wedged() -> bool:
+    """Whether the controller's loop hangs; the worker then has no pulse any more, and is killed."""
+    return any(control.wedged(monotonic()) for control in _running)
 
 
 def stop() -> None:

@@ -22,8 +22,12 @@ from loadbalancer.logs import get_logger
 from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of
 from wire.http1 import RequestHead
 
+READING = (b"GET", b"HEAD")
 TICK_S = 0.25
 """How exact time-outs are."""
+ADMIN_BODY_BYTES = 64 * 1024
+"""Control's own limit (requests.MAX_BODY_BYTES). It would refuse a larger body before it is all there, and that answer may
+be lost to the reset that follows."""
 CLIENT_TICKS = 4
 """Clients are looked at on each fourth tick: 8 192 of them take some milliseconds."""
 
@@ -66,7 +70,8 @@ class Door:
         elif client.proxy:
             self._serve_proxy(client, head, request_id, given)
         else:
-            self._answer(client, head, failure(404, "only the admin API is here", request_id, not head.keep_alive))
+            close = self._ends(head)
+            self._answer(client, head, failure(404, "only the admin API is here", request_id, close), close)
 
     def _serve_proxy(self, client: Client, head: RequestHead, request_id: bytes, given: bool) -> None:
         kept = request_to_replica(head, request_id, given, b"replica")
@@ -87,10 +92,11 @@ class Door:
 
     def _serve_admin(self, client: Client, head: RequestHead, request_id: bytes) -> None:
         path = path_of(head.target)
-        if path == LIVE_PATH:
-            self._answer(client, head, self._status(True, b"live", request_id, head))
-        elif path == READY_PATH:
-            self._answer(client, head, self._status(self.ready, b"ready", request_id, head))
+        if path in (LIVE_PATH, READY_PATH):
+            close = self._ends(head)
+            self._answer(client, head, self._status(path, head.method, request_id, close), close)
+        elif head.content_length is not None and head.content_length > ADMIN_BODY_BYTES:
+            client.refuse(413, f"a body may have at most {ADMIN_BODY_BYTES} bytes here")
         else:
             kept = request_to_control(head, request_id, client.address)
             exchange = AdminExchange(self, client, head, request_id, kept, self.counters.latency[ADMIN])
@@ -104,18 +110,21 @@ class Door:
         stays."""
         return self.replicas.eligible and not self.draining
 
-    def _status(self, good: bool, word: bytes, request_id: bytes, head: RequestHead) -> bytes:
-        close = self.draining or not head.keep_alive
-        if not good:
-            return failure(503, "not " + word.decode(), request_id, close, retry_after_s=1)
-        body = b'{"message": "%b", "status": "successful"}' % word
+    def _status(self, path: bytes, method: bytes, request_id: bytes, close: bool) -> bytes:
+        if method not in READING:
+            return failure(405, "method not allowed", request_id, close, lines=b"Allow: GET, HEAD\r\n")
+        if path == READY_PATH and not self.ready:
+            return failure(503, "not ready", request_id, close, retry_after_s=1)
+        body = b'{"message": "%b", "status": "successful"}' % path.rpartition(b"/")[2]
         return own_answer(200, body, request_id, close)
 
-    def _answer(self, client: Client, head: RequestHead, answer: bytes) -> None:
-        """Answer at once, without an upstream. A body that may follow is not read: the connection ends."""
-        keep = head.keep_alive and not self.draining and not head.content_length and not head.chunked
+    def _ends(self, head: RequestHead) -> bool:
+        """Whether the connection ends with an answer that we give at once: a body that may follow is not read."""
+        return self.draining or not head.keep_alive or not head.minor or has_body(head)
+
+    def _answer(self, client: Client, head: RequestHead, answer: bytes, close: bool) -> None:
         client.write_own(head.method, answer)
-        client.answered(keep)
+        client.answered(not close, unread=has_body(head))
 
     # --- clients ---------------------------------------------------------------------------------------------
 
@@ -174,3 +183,7 @@ class Door:
         """End everything at once."""
         self._cut_all()
         await self.replicas.close()
+
+
+def has_body(head: RequestHead) -> bool:
+    return bool(head.content_length) or head.chunked

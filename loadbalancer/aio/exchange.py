@@ -27,7 +27,7 @@ from loadbalancer.forwarding import (
     lead_end,
     unknown_path,
 )
-from loadbalancer.retry import IDEMPOTENT, REPLAY_LIMIT_BYTES, Phase, may_retry
+from loadbalancer.retry import FRESH_S, IDEMPOTENT, REPLAY_LIMIT_BYTES, Phase, may_retry
 from loadbalancer.routing import path_of
 from wire.bodies import EMPTY, Body, CloseBody, request_body, response_body
 from wire.http1 import HttpError, RequestHead, ResponseHead, parse_response
@@ -175,7 +175,7 @@ class Exchange:
         if self._diverted(head):
             return
         self.status = head.status
-        if len(rest) == head.content_length and self.head.method != b"HEAD":
+        if len(rest) == head.content_length and self.head.method != b"HEAD" and head.status != 304:
             self.answer_body = EMPTY  # it is whole: nothing is left to be found out
             taken = len(rest)
         else:
@@ -208,6 +208,8 @@ class Exchange:
         else:
             self.heard_at = monotonic()
             self.reusable = head.keep_alive
+            if self.client.stalled:  # since before this answer began
+                self.pause_answer()
 
     def _lead_for_old(self, answer: Answer, part: bytes) -> tuple[bytes, bytes]:
         """For a client of HTTP/1.0, or an answer that ends with its connection: (head, first part of the
@@ -296,7 +298,7 @@ class Exchange:
 
     def lost(self, reset: bool) -> None:
         """The connection ended, by a reset or by an orderly close."""
-        self.upstream = None
+        upstream, self.upstream = self.upstream, None
         if self.answer_body is not None:
             self._ended_by_close(reset)
             return
@@ -304,7 +306,8 @@ class Exchange:
             self._blame(RESET)
             self._give_up(502, "the server replica broke off within its answer")
             return
-        self._blame(RESET)
+        if upstream is None or not 0 < upstream.idle_since < self.started_at - FRESH_S:
+            self._blame(RESET)  # the end of a connection that had been idle for long never counts
         self._again_or(502, "the server replica closed the connection before it answered")
 
     def _ended_by_close(self, reset: bool) -> None:
@@ -314,6 +317,8 @@ class Exchange:
             self._cut("the server replica broke off within its answer")
             return
         self._count(self.status // 100 if self.status < 600 else 0)
+        if self.pool is not None and self.pool.unsettled:
+            self.door.replicas.settle(self.pool)
         self.client.answered(False)
 
     def timed_out(self) -> None:
@@ -371,7 +376,7 @@ class Exchange:
         if status == 503:
             self.codes = None
         self._count(status // 100)
-        keep = self.client.keep(self)
+        keep = self.head.minor == 1 and self.client.keep(self)  # an older client would have to be told that it may
         answer = failure(status, reason, self.request_id, not keep, retry_after_s)
         self.client.write_own(self.head.method, answer)
         self.client.answered(keep)
@@ -389,8 +394,12 @@ class Exchange:
 
     def abandon(self) -> None:
         """The client is gone."""
-        self._drop_pool(settled=False)
+        self.withdraw()
         self._count(0)
+
+    def withdraw(self) -> None:
+        """Leave the replica; who calls answers, and counts that."""
+        self._drop_pool(settled=False)
 
     def _count(self, code_class: int) -> None:
         codes = self.codes

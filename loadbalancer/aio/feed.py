@@ -88,9 +88,13 @@ class Feed:
             self.say(word)
 
     async def _beat(self) -> None:
+        """A control that does not read (frozen, wedged) is told no more until it does."""
         while True:
             self.say({"type": "counters", **self._door.counters.to_json()})
             await asyncio.sleep(COUNTERS_S)
+            if self._writer is not None:
+                with contextlib.suppress(OSError):
+                    await self._writer.drain()
 
     def say(self, message: dict[str, Any]) -> None:
         """Send one message, if control is there."""

@@ -80,6 +80,7 @@ class Replicas:
         for member in self._members.values():
             if member.port and member.node_id not in self.pools:
                 self.pools[member.node_id] = self._replica_pool(member)
+        self._counters.forget_departed({*self._members, *(pool.node_id for pool in self._retired)})
         return leavers
 
     def _unroutable(self) -> list[Pool]:
@@ -261,7 +262,7 @@ class Replicas:
     def tick(self, now: float) -> None:
         """To be called a few times a second: time-outs of replicas, trials, and what is idle."""
         self._budget.advance(now)
-        self._retired = [pool for pool in self._retired if pool.connections]
+        self._retired = [pool for pool in self._retired if pool.connections or pool.connecting]
         self._sweep_pools(now)
         for node in self._ejections.due(now):
             self._start_trial(self.pools[node])

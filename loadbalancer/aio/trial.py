@@ -16,7 +16,7 @@ async def answers(host: str, port: int, path: str, patience_s: float) -> bool:
     try:
         async with asyncio.timeout(patience_s):
             return await _ask(host, port, path)
-    except (OSError, EOFError):  # TimeoutError is an OSError
+    except (OSError, EOFError, UnicodeError):  # TimeoutError is an OSError; a host may be no name
         return False
 
 

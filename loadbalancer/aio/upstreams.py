@@ -165,6 +165,7 @@ class Pool:
         if not reusable or self.retired:
             upstream.transport.abort()
         elif self.waiting:
+            upstream.idle_since = 0.0  # it was not idle before this one
             upstream.begin(self.waiting.popleft())
         else:
             upstream.idle_since = monotonic()
@@ -178,6 +179,7 @@ class Pool:
             exchange.upstream = None
         elif exchange in self.connecting:
             self.connecting.pop(exchange).cancel()
+            asyncio.get_running_loop().call_soon(self._serve_waiting)  # later: all of them may be leaving
         else:
             self.waiting.remove(exchange)
 
@@ -233,7 +235,7 @@ class Pool:
         try:
             async with asyncio.timeout(self._connect_timeout_s):
                 await self._connect(lambda: upstream)
-        except OSError as error:  # TimeoutError is one
+        except (OSError, UnicodeError) as error:  # TimeoutError is one; a host may be no name that DNS can say
             self._not_connected(exchange, error)
             return
         except asyncio.CancelledError:
@@ -248,10 +250,11 @@ class Pool:
         else:
             upstream.begin(exchange)
 
-    def _not_connected(self, exchange: Passenger, error: OSError) -> None:
+    def _not_connected(self, exchange: Passenger, error: OSError | UnicodeError) -> None:
         if self.connecting.pop(exchange, None) is not None:
             self._in_flight[self.node_id] -= 1
-            exchange.unreachable(not isinstance(error, TimeoutError), error.errno in OWN_FAULTS)
+            own_fault = isinstance(error, OSError) and error.errno in OWN_FAULTS
+            exchange.unreachable(not isinstance(error, TimeoutError), own_fault)
         self._serve_waiting()
 
     def _close_oldest_idle(self) -> bool:

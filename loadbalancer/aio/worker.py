@@ -26,7 +26,9 @@ from loadbalancer.aio.door import TICK_S, Door
 from loadbalancer.aio.feed import Feed
 from loadbalancer.aio.limits import limits_for, raise_descriptors
 from loadbalancer.door_settings import DoorSettings
-from loadbalancer.logs import configure
+from loadbalancer.logs import configure, get_logger
+
+log = get_logger("door")
 
 FIRST_FD = 3
 ADMIN_LISTENER = "admin"
@@ -78,7 +80,10 @@ async def _listen(door: Door, name: str, sock: socket.socket, separate_admin: bo
 async def _tick(door: Door) -> None:
     while True:
         await asyncio.sleep(TICK_S)
-        door.tick(monotonic())
+        try:
+            door.tick(monotonic())
+        except Exception:  # a fault of ours; without ticks, nothing here would time out any more
+            log.exception("tick failed")
 
 
 def _drain(door: Door, servers: Sequence[asyncio.AbstractServer]) -> None:

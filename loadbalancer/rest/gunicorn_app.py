@@ -31,7 +31,8 @@ from loadbalancer.spawn.forking import die_with_parent
 THREADS = 16
 """Nothing here waits long (rest/app.py); this is for a burst of scrapers and scripts."""
 HUNG_AFTER_S = 30
-"""A worker whose main thread does not come round is killed; its pulse comes each second."""
+"""A worker whose main thread does not come round is killed, and one whose controller's loop does not: its pulse comes
+each second while both do."""
 GRACE_S = 5
 """For requests under way when control is asked to stop; waits and streams are not among them."""
 KEEPALIVE_S = 75
@@ -105,7 +106,12 @@ class ControlArbiter(Arbiter):
 
 
 class ControlWorker(ThreadWorker):
-    """A threaded worker that refuses in JSON."""
+    """A threaded worker that refuses in JSON, and has a pulse only while the controller's loop has one."""
+
+    def notify(self) -> None:
+        control = sys.modules.get("loadbalancer.aio.control")
+        if control is None or not control.wedged():
+            super().notify()
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """What gunicorn could not read as a request. The data path is stricter, so this hardly ever comes."""

@@ -197,6 +197,7 @@ def _answer_schemas() -> Json:
         "node_id": _COUNT,
         "index": {"type": "integer", "minimum": 1},
         "state": _STRING,
+        "reason": _STRING,
         "address": {"type": ["string", "null"]},
         "pid": {"type": ["integer", "null"]},
         "container": {"type": ["string", "null"]},
@@ -209,7 +210,7 @@ def _answer_schemas() -> Json:
     return {
         "Replicas": _record({"message": replicas, "status": {"const": "successful"}}),
         "Done": _record({"message": {"type": ["string", "object"]}, "status": {"const": "successful"}}),
-        "Replica": _record(replica, optional=("pid", "container", "drained")),
+        "Replica": _record(replica, optional=("reason", "pid", "container", "drained")),
         "Cluster": _record(
             {
                 "target": _COUNT,

@@ -15,6 +15,10 @@ class SpawnError(Exception):
     """A replica could not be started; the text says why. Nothing of it is left. Trying again may help."""
 
 
+class NameInUse(SpawnError):
+    """Somebody who isn't ours has that name: the same name will fail again."""
+
+
 class RuntimeLost(ConnectionError):
     """The runtime itself can't be reached (its socket or engine): the call may have had its effect."""
 
@@ -53,6 +57,10 @@ class Runtime(Protocol):
 
     async def kill(self, name: str) -> None:
         """SIGKILL at once, which ends a frozen one as well; returns when it is proven gone."""
+        ...
+
+    async def discard(self, node_id: int) -> None:
+        """Remove the data of a node that has left the layout for good. Nothing of it lives. Unknown: nothing to do."""
         ...
 
     async def close(self) -> None:

@@ -86,6 +86,9 @@ class FakeRuntime:
         if replica is not None:
             await self._end(replica, "SIGKILL")
 
+    async def discard(self, node_id: int) -> None:
+        """They keep none."""
+
     async def close(self) -> None:
         self._on_exit = None
         for name in list(self.replicas):

@@ -7,6 +7,8 @@ each child and lists them for the next one.
 
 import asyncio
 import contextlib
+import fcntl
+import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from loadbalancer.spawn.link import Link, Message
 from loadbalancer.spawn.listeners import LOOPBACK, free_port
 
 LOG_BYTES = 10 * 1024 * 1024  # a log larger than this is moved aside at the next start: two such are kept at most
+LOG_FILES = 200  # the newest are kept: three for each of 64 replicas
 BUNDLED = (sys.executable, "-m", "server")
 
 
@@ -85,6 +88,10 @@ class ProcessRuntime:
         if instance is not None:
             await self._kill(instance)
 
+    async def discard(self, node_id: int) -> None:
+        """Remove the node's directory, if it is what `spawn` made it and nobody holds its lock. Raises OSError."""
+        await asyncio.to_thread(discard, self.options.nodes_dir / str(node_id))
+
     async def close(self) -> None:
         await self._link.close()
         self._on_exit = None
@@ -111,6 +118,7 @@ class ProcessRuntime:
         data_dir, log_path = options.nodes_dir / str(spec.node_id), options.logs_dir / f"{spec.name}.log"
         for path in (data_dir, options.logs_dir):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        prune(options.logs_dir)
         rotate(log_path)
         port = free_port() if options.server_command else 0
         return {**order_of(options, spec, port), "log_path": str(log_path)}
@@ -214,6 +222,23 @@ def instance_of(child: Mapping[str, Any]) -> Instance:
 
 def handle_of(child: Mapping[str, Any]) -> str:
     return f"{child['pid']}:{child['start_time']}"
+
+
+def discard(data_dir: Path) -> None:
+    """Remove a data directory that nobody has locked. Raises BlockingIOError if somebody has, or another OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        if data_dir.is_symlink():
+            raise NotADirectoryError(f"{data_dir} is a link: somebody else made it")
+        with (data_dir / "lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(data_dir)
+
+
+def prune(directory: Path, keep: int = LOG_FILES) -> None:
+    """Remove all but the newest `keep` logs: each replacement has a name and so a log of its own. Raises OSError."""
+    logs = sorted(directory.glob("*.log*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in logs[keep:]:
+        path.unlink(missing_ok=True)
 
 
 def rotate(path: Path, limit_bytes: int = LOG_BYTES) -> None:

@@ -40,6 +40,9 @@ class StaticRuntime:
         if gone is not None and self._on_exit is not None:
             self._on_exit(gone.name, gone.handle, "forgotten")
 
+    async def discard(self, node_id: int) -> None:
+        """Their data is not ours."""
+
     async def close(self) -> None:
         self._on_exit = None
 

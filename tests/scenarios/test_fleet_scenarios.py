@@ -209,6 +209,7 @@ class TestRemove(unittest.TestCase):
         story.run(2)
         self.assertEqual(story.stopped, ["server3"])
         self.assertEqual(story.answers[command].status, 200)
+        self.assertEqual(story.discarded, [3])
 
     def test_a_leaver_that_crashes_while_it_drains_has_left(self) -> None:
         story = Story().up()

@@ -19,6 +19,7 @@ from loadbalancer.fleet_state import FleetSettings
 from loadbalancer.fleet_words import (
     AddRequested,
     Answer,
+    Discard,
     Drained,
     DrainRequested,
     Effect,
@@ -69,6 +70,7 @@ class Story:
         self.killed: list[str] = []
         self.stopped: list[str] = []
         self.adopted: list[str] = []
+        self.discarded: list[int] = []
         self.born: dict[str, float] = {}
         self._draining: set[str] = set()
         self._pending: dict[str, int] = {}  # name -> node id of spawns under way
@@ -248,8 +250,16 @@ class Story:
                 self.answers[effect.command] = effect
             case Note():
                 self.notes.append((self.now, effect))
+            case Discard():
+                self._discard(effect.node_id)
             case _:
                 self.adopted.append(effect.name)
+
+    def _discard(self, node_id: int) -> None:
+        alive = [name for name, instance in self.living.items() if instance.node_id == node_id]
+        assert not alive and node_id not in self._pending.values(), f"data of {node_id} removed under {alive}"
+        assert node_id not in [member.node_id for member in self.fleet.members()], f"data of {node_id} is wanted"
+        self.discarded.append(node_id)
 
     def _spawn(self, spec: ReplicaSpec) -> None:
         rivals = [name for name, instance in self.living.items() if instance.node_id == spec.node_id]

@@ -27,7 +27,7 @@ def install(log_path: Path) -> None:
         return FakePort(fleet=[Replica(f"pid-{os.getpid()}", 1)])
 
     stub = types.ModuleType("loadbalancer.aio.control")
-    vars(stub).update(start=start, stop=lambda: tell("stop"))
+    vars(stub).update(start=start, stop=lambda: tell("stop"), wedged=lambda: False)
     sys.modules["loadbalancer.aio.control"] = stub
 
 

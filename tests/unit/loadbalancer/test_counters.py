@@ -9,6 +9,8 @@ from loadbalancer.counters import (
     BOUNDS_S,
     BUCKETS,
     EMPTY_REPORT,
+    KEPT_NODES,
+    KEPT_PARTED,
     NOBODY,
     PROXY,
     Counters,
@@ -82,3 +84,36 @@ class Merging(unittest.TestCase):
         older = {"retries": 3}
         total = merge([newer, older])  # type: ignore[list-item]
         self.assertEqual((total["retries"], set(total)), (5, set(EMPTY_REPORT)))
+
+
+class Long(unittest.TestCase):
+    def test_nodes_that_departed_long_ago_are_dropped(self) -> None:
+        counters = Counters()
+        counters.in_flight[NOBODY] = 1
+        for node in range(1, 1001):
+            counters.in_flight[node] = 0
+            counters.codes(PROXY, node)[2] += 1
+            counters.ejected(node)
+            counters.forget_departed({1, node})
+        report = counters.to_json()
+        self.assertLessEqual(len(report["in_flight"]), KEPT_NODES)
+        self.assertLessEqual(len(report["requests"][PROXY]), KEPT_NODES)
+        self.assertLessEqual(len(report["ejections"]), KEPT_NODES)
+        self.assertLessEqual({"1", "1000", str(NOBODY)}, report["in_flight"].keys())
+
+    def test_a_worker_that_comes_back_is_not_counted_twice(self) -> None:
+        counters, totals = Counters(), Totals()
+        for retries in (3, 5, 9):
+            counters.retries = retries
+            totals.hear(7, counters.to_json())
+            totals.end(7)
+            self.assertEqual(totals.sum()["retries"], retries)
+
+    def test_the_parted_are_few_and_all_of_them_count(self) -> None:
+        counters, totals = Counters(), Totals()
+        counters.retries = counters.client_connections = 1
+        for pid in range(3 * KEPT_PARTED):
+            totals.hear(pid, counters.to_json())
+            totals.end(pid)
+        self.assertEqual(totals.sum()["retries"], 3 * KEPT_PARTED)
+        self.assertEqual(totals.sum()["client_connections"], 0)

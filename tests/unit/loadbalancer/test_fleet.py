@@ -7,6 +7,7 @@ from loadbalancer.fleet_state import FleetSettings
 from loadbalancer.fleet_words import (
     AddRequested,
     Answer,
+    Discard,
     Drained,
     DrainRequested,
     Effect,
@@ -147,9 +148,10 @@ class TestTakingBack(unittest.TestCase):
 
     def test_the_answer_comes_when_they_are_gone(self) -> None:
         effects = self.bench.send(SpawnFailed("bad", "no"))
-        self.assertEqual(effects, [Stop("good", "3:1", 10.0)])
+        self.assertEqual(effects, [Stop("good", "3:1", 10.0), Discard(4)])
         effects = self.bench.send(Exited("good", "3:1", "stopped"))
         self.assertEqual([effect.status for effect in effects if isinstance(effect, Answer)], [503])
+        self.assertIn(Discard(3), effects)
 
     def test_or_after_a_bound(self) -> None:
         self.bench.send(SpawnFailed("bad", "no"))
@@ -166,8 +168,13 @@ class TestTakingBack(unittest.TestCase):
         self.bench.after(30)
         self.bench.send(Exited("good", "3:1", "stopped"))
         effects = self.bench.send(SpawnFailed("bad", "no"))
-        self.assertEqual(kinds(effects), ["Answer"])
+        self.assertEqual(kinds(effects), ["Discard", "Answer"])
         self.assertEqual(kinds(self.bench.send(AddRequested(2, 1, ("bad",)))), ["Spawn"])
+
+    def test_a_name_that_can_not_be_had_is_the_callers_to_mend(self) -> None:
+        self.bench.send(SpawnFailed("bad", "a stranger's", refused=True))
+        effects = self.bench.send(Exited("good", "3:1", "stopped"))
+        self.assertEqual([effect.status for effect in effects if isinstance(effect, Answer)], [400])
 
     def test_one_that_fails_after_it_was_healthy_fails_the_add_too(self) -> None:
         self.bench.probed("good", 3, ok=False)
@@ -244,8 +251,8 @@ class TestViews(unittest.TestCase):
         bench.now = 5.0
         bench.up()
         row = {
-            "name": "server1", "node_id": 1, "index": 1, "state": "healthy", "address": "127.0.0.1:20001", "pid": 1,
-            "container": None, "since": 5.0, "weight": 1, "drained": False,
+            "name": "server1", "node_id": 1, "index": 1, "state": "healthy", "reason": "answers its heartbeat",
+            "address": "127.0.0.1:20001", "pid": 1, "container": None, "since": 5.0, "weight": 1, "drained": False,
         }  # fmt: skip
         self.assertEqual(bench.fleet.view(), {"target": 1, "replicas": [row]})
 

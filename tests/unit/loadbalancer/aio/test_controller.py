@@ -152,6 +152,7 @@ class ControllerTest(unittest.IsolatedAsyncioTestCase):
         await self.until(lambda: len(self.keeper.records) > kept)
         names = [place["name"] for place in self.keeper.records[-1]["fleet"]["places"]]
         self.assertEqual(sorted(names), ["server2", "server3"])
+        self.assertEqual(self.keeper.events, self.events.since(0))
 
     async def test_a_disk_that_hangs_stops_no_respawn(self) -> None:
         await self.serve()

@@ -1,53 +1,12 @@
-"""The front door over real loopback sockets, with replicas that misbehave. No test sleeps: time is given to `tick`.
-
-All of it runs on uvloop, as the workers do: its transports differ from asyncio's in when they write and how they close.
-"""
+"""The front door over real loopback sockets, with replicas that misbehave. No test sleeps: time is given to `tick`."""
 
 import asyncio
 import json
-import shutil
-import tempfile
-import unittest
-from typing import Any
 
-import uvloop
-from support.fake_replicas import OK, Answerer, FakeReplica, Rig, Visit, ok, reset, saying
+from support.door_case import DoorCase, silent
+from support.fake_replicas import OK, Visit, ok, reset, saying
 
 from loadbalancer.aio.replicas import Replicas
-
-
-def setUpModule() -> None:
-    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # pyright: ignore[reportDeprecated]
-
-
-def tearDownModule() -> None:
-    asyncio.set_event_loop_policy(None)  # pyright: ignore[reportDeprecated]
-
-
-async def silent(visit: Visit) -> None:
-    """Never answers; ends with its connection."""
-    await visit.reader.read(1)
-
-
-class DoorCase(unittest.IsolatedAsyncioTestCase):
-    def setUp(self) -> None:
-        self.directory = tempfile.mkdtemp(dir="/tmp")
-        self.addCleanup(shutil.rmtree, self.directory)
-
-    async def rig(self, *answers: Answerer, admin: bool = True, proxy: bool = True, **settings: Any) -> Rig:
-        rig = Rig(self.directory, **settings)
-        await rig.start(*answers, admin=admin, proxy=proxy)
-        self.addAsyncCleanup(rig.stop)
-        return rig
-
-    async def socket(self, rig: Rig, path: str, answer: Answerer) -> FakeReplica:
-        replica = FakeReplica(answer, path)
-        await replica.start()
-        self.addAsyncCleanup(replica.stop)
-        return replica
-
-    def assert_failure(self, body: bytes, message: str) -> None:
-        self.assertEqual(json.loads(body), {"message": f"<Error> {message}", "status": "failure"})
 
 
 class PassingThrough(DoorCase):
@@ -626,6 +585,14 @@ class Control(DoorCase):
         answer = b"HTTP/1.1 200 OK\r\nX-Accel-Redirect: /wait/7\r\nContent-Length: 2\r\n\r\nok"
         rig = await self.rig(saying(answer))
         self.assertEqual((await (await rig.connect()).get())[2], b"ok")
+
+    async def test_a_body_too_large_for_control_is_refused_before_it_is_sent(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        client.send(b"POST /add HTTP/1.1\r\nHost: d\r\nContent-Length: 2000000\r\n\r\n" + b"x" * 2_000_000)
+        status, _, body = await client.message()
+        self.assertEqual(status, 413)
+        self.assertIn(b"65536", body)
 
     async def test_an_admin_port_of_its_own(self) -> None:
         rig = await self.rig(ok, admin=False)
