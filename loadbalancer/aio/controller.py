@@ -21,9 +21,11 @@ from loadbalancer.health import ProbeTarget
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
 from loadbalancer.snapshot import Epoch, Member, Snapshot
-from loadbalancer.spawn.base import Runtime, SpawnError
+from loadbalancer.spawn.base import NameInUse, Runtime, SpawnError
 
 COMMIT_TIMEOUT_S = 1.0  # a disk that hangs for longer holds up nobody
+ALARMING = frozenset({"dead", "crash-loop", "ejected"})
+UNSAVED_EVENTS = 1000  # kept for a disk that comes back; a quarter of a megabyte
 SETTLE_TIMEOUT_S = 1.0  # a worker that takes longer to apply a snapshot holds up no answer
 
 log = get_logger("control")
@@ -55,6 +57,7 @@ class Controller:
         self._inbox: asyncio.Queue[f.Event | f.Note] = asyncio.Queue()
         self._jobs: set[asyncio.Task[None]] = set()
         self._kept: dict[str, Any] | None = None
+        self._unsaved: list[Event] = []
         self._members: tuple[Member, ...] = ()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -91,17 +94,20 @@ class Controller:
         record = {"fleet": self.fleet.dump(), "layout": self.layout.dump()}
         if record == self._kept and not events:
             return
+        unsaved = [*self._unsaved, *events]
+        self._unsaved = unsaved[-UNSAVED_EVENTS:]
         try:
             async with asyncio.timeout(COMMIT_TIMEOUT_S):
-                await self._keeper.commit(None if record == self._kept else record, events)
-            self._kept = record
+                await self._keeper.commit(None if record == self._kept else record, unsaved)
+            self._kept, self._unsaved = record, []
         except (TimeoutError, OSError) as error:
             log.error("state not saved", error=str(error) or f"the disk hangs for {COMMIT_TIMEOUT_S} s")
 
     def _show(self, events: list[Event]) -> None:
         self.events.show(events)
         for event in events:
-            log.info(event.kind, replica=event.replica, reason=event.reason)
+            say = log.warning if event.kind in ALARMING else log.info
+            say(event.kind, replica=event.replica, reason=event.reason)
         if events:
             self._tickets.wake_streams()
 
@@ -120,6 +126,8 @@ class Controller:
                 self.start(self._end(effect, self._runtime.stop(effect.name, effect.grace_s)))
             case f.Kill():
                 self.start(self._end(effect, self._runtime.kill(effect.name)))
+            case f.Discard():
+                self.start(self._runtime.discard(effect.node_id))
             case f.Publish():
                 self._publish()
             case f.Answer():
@@ -143,7 +151,7 @@ class Controller:
         try:
             instance = await self._runtime.spawn(effect.spec)
         except (OSError, SpawnError) as error:
-            self.send(f.SpawnFailed(effect.spec.name, str(error)))
+            self.send(f.SpawnFailed(effect.spec.name, str(error), refused=isinstance(error, NameInUse)))
         else:
             self.send(f.Spawned(effect.spec.name, instance))
 
