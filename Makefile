@@ -4,10 +4,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STATE ?= var
+OURS := run nodes logs cluster.id control.lock supervisor.lock ports.json state.sqlite*
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up down restart reload status events logs ps test test-slow check format readme bench analysis drills clean
+.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-slow check format readme bench analysis drills clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,11 +32,17 @@ setup-dev: .venv/.dev ## The same, with what the tests and checks need
 up: setup ## Run the whole system here in the foreground: http://127.0.0.1:5000; Ctrl-C ends it
 	@exec $(BIN)/carousel up --state-dir $(STATE) $(ARGS)
 
+build: setup ## Build both images; where python:3.11-slim can't be pulled, on a base made from Debian's packages
+	@deploy/build
+
+docker-up: build ## Run the whole system in containers, in the foreground: docker compose up
+	@if docker compose version >/dev/null 2>&1; then exec docker compose up; else exec docker-compose up; fi
+
 down: setup ## End the system that runs in ./var
 	@$(BIN)/carousel down --state-dir $(STATE)
 
 restart: setup ## End it if it runs, then run it here
-	@-$(BIN)/carousel down --state-dir $(STATE) 2>/dev/null
+	@$(BIN)/carousel down --state-dir $(STATE) >/dev/null
 	@$(MAKE) --no-print-directory up
 
 reload: setup ## New settings and code, no request lost
@@ -83,7 +90,8 @@ analysis: setup-dev ## The analyses A-1 to A-4 on ten thousand requests each, wi
 drills: setup-dev ## One drill or all of them: make drills ARGS="kill --requests 5000"
 	@$(BIN)/python -m analysis.drills $(ARGS)
 
-clean: ## End what runs in ./var and remove it, and the virtual environment
-	@-[ -x $(BIN)/carousel ] && $(BIN)/carousel down --state-dir $(STATE) 2>/dev/null
-	@if [ -e $(STATE)/cluster.id ]; then rm -rf $(STATE); fi
-	@rm -rf .venv *.egg-info .pytest_cache .ruff_cache .hypothesis
+clean: ## End what is ours (./var, the compose system) and remove it, its volumes, and the virtual environment
+	@deploy/clean
+	@if [ -x $(BIN)/carousel ]; then $(BIN)/carousel down --state-dir $(STATE) >/dev/null; fi
+	@cd $(STATE) 2>/dev/null && [ -e cluster.id ] && rm -rf $(OURS) && rmdir "$$PWD" 2>/dev/null || true
+	@rm -rf .venv wheelhouse wheelhouse.new *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis

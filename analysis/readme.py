@@ -43,9 +43,8 @@ def figures_markdown(results: dict[str, Any]) -> str:
             f"| {WHAT.get(drill['drill'], drill['drill'])} | {drill['requests'] or ''} | {failed} "
             f"| {_others(drill['other'], zeros)} | {_times(drill['seconds'])} |"
         )
-    lines.append(
-        f"\nCommit {results['commit']}, {results['made'][:10]}, {results['cores']} cores, {results['rate']:g} requests/s."
-    )
+    where = f"{results['cores']} cores, {results['rate']:g} requests/s"
+    lines.append(f"\nCommit {results['commit']}, {results['made'][:10]}, {where}.")
     return "\n".join(lines) + "\n"
 
 

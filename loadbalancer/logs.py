@@ -6,9 +6,12 @@ A line that can't be written (a closed terminal, a full disk) is dropped: a log 
 
 import contextlib
 import sys
+from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import structlog
+
+from loadbalancer.log_lines import console_line
 
 FORMATS = ("auto", "json", "console")
 
@@ -29,13 +32,23 @@ class _Unbreakable:
             self._stream.flush()
 
 
+class _ConsoleLines:
+    """structlog's last processor for people: the line of `console_line`."""
+
+    def __init__(self, colour: bool) -> None:
+        self._colour = colour
+
+    def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> str:
+        clock, level, process = (str(event.pop(name, "")) for name in ("timestamp", "level", "process"))
+        return console_line(clock, level, process, str(event.pop("event")), event, self._colour)
+
+
 def configure(log_format: str = "auto", stream: TextIO | None = None) -> None:
     """Set the form of all lines of this process. `auto` is console on a terminal and json elsewhere."""
     target: Any = _Unbreakable(stream or sys.stderr)
-    console = log_format == "console" or (log_format == "auto" and (stream or sys.stderr).isatty())
-    renderer: Any = structlog.processors.JSONRenderer()
-    if console:
-        renderer = structlog.dev.ConsoleRenderer(pad_event_to=24)
+    terminal = (stream or sys.stderr).isatty()
+    console = log_format == "console" or (log_format == "auto" and terminal)
+    renderer: Any = _ConsoleLines(colour=terminal) if console else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 
 from loadbalancer.cli.flags import settings_markdown, with_setting_flags
-from loadbalancer.cli.remote import Remote, RemoteError, tell_supervisor
-from loadbalancer.cli.tables import cluster_table, event_line, ring_table
+from loadbalancer.cli.remote import NotRunning, Remote, RemoteError, state_dir_of_env_file, tell_supervisor
+from loadbalancer.cli.tables import cluster_table, event_line, process_table, ring_table
 from loadbalancer.hashes import key_of
 from loadbalancer.settings import BadSetting
 
@@ -23,7 +23,8 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="A front door and a queue that look after themselves.",
 )  # fmt: skip
-console = Console(highlight=False)
+# Tables are made to fit 80 columns. Where names are long the terminal wraps the line, so that no word is cut.
+console = Console(highlight=False, width=1000)
 
 StateDir = Annotated[
     Path, typer.Option("--state-dir", envvar="CAROUSEL_STATE_DIR", help="The running system's state directory")
@@ -33,11 +34,11 @@ Token = Annotated[
     str, typer.Option("--admin-token", envvar="CAROUSEL_ADMIN_TOKEN", help="For changing calls", show_default=False)
 ]
 Json = Annotated[bool, typer.Option("--json", help="For programs")]
-VAR = Path("var")
+VAR = state_dir_of_env_file()
 
 
 def _fail(error: Exception | str, code: int = EXIT_FAILED) -> NoReturn:
-    print(f"carousel: {error}", file=sys.stderr)
+    print(f"carousel: {str(error).removeprefix('<Error> ')}", file=sys.stderr)
     raise typer.Exit(code)
 
 
@@ -116,21 +117,45 @@ def events(
         found: Any = remote.follow(path) if follow else remote.call("GET", path)
         with contextlib.suppress(KeyboardInterrupt):
             for event in found:
-                print(json.dumps(event) if as_json else event_line(event), flush=True)
+                print(json.dumps(event) if as_json else event_line(event, time.time()), flush=True)
     except RemoteError as error:
         _fail(error)
 
 
 @app.command()
+def ps(state_dir: StateDir = VAR, as_json: Json = False) -> None:
+    """Show the system's processes and their memory."""
+    from loadbalancer.cli.processes import processes_of
+
+    try:
+        found = processes_of(state_dir)
+    except RemoteError as error:
+        _fail(error)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        console.print(process_table(found))
+
+
+@app.command()
 def reload(state_dir: StateDir = VAR) -> None:
     """Take up new settings and code; no request is lost."""
-    _supervisor(state_dir, "reload")
+    try:
+        tell_supervisor(state_dir, {"op": "reload"})
+    except RemoteError as error:
+        _fail(error)
+    print("reload under way; the system's log says when the old workers are gone")
 
 
 @app.command()
 def down(state_dir: StateDir = VAR) -> None:
-    """End the system that runs in this state directory."""
-    _supervisor(state_dir, "shutdown")
+    """End the system that runs in this state directory; answers when it is gone."""
+    try:
+        tell_supervisor(state_dir, {"op": "shutdown"}, until_it_ends=True)
+    except NotRunning as error:
+        print(f"carousel: {error}")  # which is what was asked for
+    except RemoteError as error:
+        _fail(error)
 
 
 @app.command()
@@ -156,13 +181,6 @@ def _change(
     answer = _call(state_dir, url, token, method, path, {"n": len(names) or 1 if n is None else n, "hostnames": names})
     message = answer["message"]
     print(json.dumps(message) if as_json else f"{message['N']} replicas: {', '.join(message['replicas'])}")
-
-
-def _supervisor(state_dir: Path, op: str) -> None:
-    try:
-        tell_supervisor(state_dir, {"op": op})
-    except RemoteError as error:
-        _fail(error)
 
 
 def main() -> None:

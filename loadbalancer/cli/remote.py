@@ -1,13 +1,19 @@
 """The command line's way to a running system: its HTTP interface, found by --url or by the state directory."""
 
+import contextlib
 import http.client
 import json
+import os
+import select
 import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
 
 from loadbalancer.settings import Paths
 
@@ -15,8 +21,17 @@ TIMEOUT_S = 90.0  # above start and drain time-outs, after which the front door 
 ANSWER_BYTES = 64 << 20
 
 
+def state_dir_of_env_file() -> Path:
+    """Where `carousel up` would run here, as far as .env says it; without it, `var`."""
+    return Path(dotenv_values(".env").get("CAROUSEL_STATE_DIR") or "var")
+
+
 class RemoteError(Exception):
     """No answer, or one that says no; the text is for the person at the terminal."""
+
+
+class NotRunning(RemoteError):
+    """No system runs in that state directory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +46,19 @@ class Remote:
     def find(cls, state_dir: Path, url: str | None, token: str) -> "Remote":
         """By `url` (http://HOST:PORT), else by what the system left in `state_dir`. Raises RemoteError."""
         if url is not None:
-            parts = urlsplit(url if "//" in url else f"http://{url}")
-            if parts.scheme != "http" or not parts.hostname:
-                raise RemoteError(f"--url: {url!r} is not http://HOST:PORT")
-            return cls(parts.hostname, parts.port or 80, token)
+            return cls._at(url, token)
         return cls._find_in(Paths(state_dir), token)
+
+    @classmethod
+    def _at(cls, url: str, token: str) -> "Remote":
+        try:
+            parts = urlsplit(url if "//" in url else f"http://{url}")
+            host, port = parts.hostname, parts.port or 80  # a property that raises
+        except ValueError:
+            parts, host, port = None, None, 0
+        if parts is None or parts.scheme != "http" or not host:
+            raise RemoteError(f"--url: {url!r} is not http://HOST:PORT")
+        return cls(host, port, token)
 
     @classmethod
     def _find_in(cls, paths: Paths, token: str) -> "Remote":
@@ -43,7 +66,7 @@ class Remote:
             ports = json.loads(paths.ports.read_text())
             kept = json.loads(paths.settings.read_text())
         except (OSError, ValueError):
-            raise RemoteError(
+            raise NotRunning(
                 f"no system runs in {paths.state} (start one with `carousel up`, or name one by --state-dir or --url)"
             ) from None
         host = kept["bind"] if kept["bind"] not in ("0.0.0.0", "::", "") else "127.0.0.1"
@@ -79,13 +102,20 @@ class Remote:
             response = connection.getresponse()
             if response.status != 200:
                 raise RemoteError(f"{path} answered {response.status}: {response.read(400)!r}")
-            for line in response:
+            for line in self._lines(response):
                 if line.startswith(b"data: "):
                     yield json.loads(line[6:])
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
         finally:
             connection.close()
+
+    def _lines(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        """Until it ends, in whatever way: the system went, or its data path was reloaded."""
+        try:
+            yield from response
+        except (OSError, http.client.HTTPException) as error:
+            raise RemoteError(f"the stream of {self.host}:{self.port} was broken off: {error}") from error
 
     def _connect(self, timeout_s: float | None) -> http.client.HTTPConnection:
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout_s)
@@ -98,17 +128,31 @@ class Remote:
         return RemoteError(f"no answer from {self.host}:{self.port}: {error or error.__class__.__name__}")
 
 
-def tell_supervisor(state_dir: Path, request: dict[str, Any]) -> dict[str, Any]:
-    """One question to the supervisor over its socket. Raises RemoteError."""
-    path = Paths(state_dir).supervisor_socket
-    try:
-        with socket.socket(socket.AF_UNIX) as connection:
+def tell_supervisor(state_dir: Path, request: dict[str, Any], until_it_ends: bool = False) -> dict[str, Any]:
+    """One question to the supervisor over its socket. Raises RemoteError, NotRunning.
+
+    With `until_it_ends` it returns when the supervisor, and so every process of the system, is gone.
+    """
+    paths = Paths(state_dir)
+    with contextlib.ExitStack() as held:
+        try:
+            connection = held.enter_context(socket.socket(socket.AF_UNIX))
             connection.settimeout(TIMEOUT_S)
-            connection.connect(str(path))
+            connection.connect(str(paths.supervisor_socket))
+            pidfd = os.pidfd_open(_listener(connection))  # before it is asked: the pid can't be another's
+            held.callback(os.close, pidfd)
             connection.sendall(json.dumps({"id": 1, **request}).encode() + b"\n")
             answer = json.loads(connection.makefile().readline() or "{}")
-    except (OSError, ValueError):
-        raise RemoteError(f"no system runs in {path.parent.parent}") from None
-    if not answer.get("ok"):
-        raise RemoteError(str(answer.get("error", "the supervisor went away")))
+        except (OSError, ValueError):
+            raise NotRunning(f"no system runs in {paths.state}") from None
+        if not answer.get("ok"):
+            raise RemoteError(str(answer.get("error", "the supervisor went away")))
+        if until_it_ends:
+            select.select([pidfd], [], [])
     return answer
+
+
+def _listener(connection: socket.socket) -> int:
+    """The pid of who listens at the other end."""
+    form = struct.Struct("iII")
+    return form.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, form.size))[0]

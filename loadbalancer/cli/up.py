@@ -19,6 +19,8 @@ def settle(flags: dict[str, str]) -> Startup:
     settings = load_settings(**flags)
     paths = Paths(settings.state_dir)
     paths.make()
+    if settings.runtime == "docker" and not settings.cluster_id:
+        settings = settings.model_copy(update={"cluster_id": own_project()})
     cluster = cluster_id(settings, paths)
     return Startup(
         state_dir=str(paths.state),
@@ -35,7 +37,21 @@ def settle(flags: dict[str, str]) -> Startup:
         },
         log_format=settings.log_format,
         warnings=_warnings(settings),
+        farewell=_farewell(settings, cluster),
     )
+
+
+def own_project() -> str:
+    from loadbalancer.spawn.container_self import compose_project  # the SDK takes 0.2 s, for those who use it
+
+    return compose_project()
+
+
+def _farewell(settings: Settings, cluster: str) -> tuple[str, ...]:
+    """How the containers end with the system."""
+    if settings.runtime != "docker" or settings.on_exit == "leave":
+        return ()
+    return (*python("loadbalancer.spawn.docker_sweep", "--cluster", cluster, "--network", settings.network),)
 
 
 def _ports(settings: Settings) -> dict[str, int]:

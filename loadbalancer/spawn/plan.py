@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from loadbalancer.log_lines import console_line
+
 
 class Log(Protocol):
     """As structlog's loggers are."""
@@ -43,14 +45,14 @@ class PlainLog:
 
 
 def _json_line(level: str, event: str, fields: Mapping[str, object]) -> str:
-    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + "Z"
+    now = time.time()
+    stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1e6):06d}Z"
     line = {"process": "supervisor", **fields, "event": event, "level": level, "timestamp": stamp}
     return json.dumps(line, default=str)
 
 
 def _console_line(level: str, event: str, fields: Mapping[str, object]) -> str:
-    words = " ".join(f"{name}={value}" for name, value in fields.items())
-    return f"{time.strftime('%H:%M:%S')} [{level:<9}] {event:<24} {words} process=supervisor"
+    return console_line(time.strftime("%H:%M:%S"), level, "supervisor", event, fields, sys.stderr.isatty())
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class SupervisorPlan:
     `ports` holds those that are wanted, by name ("main", "second", "admin" …); 0 lets the kernel choose. They
     are handed to each worker under these names. `env` is added to the environment of control and workers.
     `files` (name: text) are written into the run directory, mode 0600, before anything starts or is reloaded.
+    `farewell` is run when every process has ended: for what lives elsewhere.
     `refresh` gives the plan for a reload; it may raise, which refuses the reload.
     """
 
@@ -74,6 +77,7 @@ class SupervisorPlan:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     drain_timeout_s: float = 30.0
+    farewell: Sequence[str] = ()
     refresh: "Callable[[], SupervisorPlan] | None" = None
     log: Log = field(default_factory=PlainLog)
 

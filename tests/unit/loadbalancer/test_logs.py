@@ -15,6 +15,7 @@ class _Closed(io.StringIO):
 class LogsTest(unittest.TestCase):
     def setUp(self) -> None:
         self.addCleanup(structlog.reset_defaults)
+        structlog.contextvars.clear_contextvars()  # what another test bound
 
     def test_a_line_is_one_json_object(self) -> None:
         stream = io.StringIO()
@@ -34,5 +35,15 @@ class LogsTest(unittest.TestCase):
         stream = io.StringIO()
         configure("console", stream)
         get_logger("control").info("dead", replica="S1")
-        self.assertNotIn("{", stream.getvalue())
-        self.assertIn("S1", stream.getvalue())
+        self.assertRegex(stream.getvalue(), r"^\d\d:\d\d:\d\d control    dead       S1\n$")
+
+    def test_people_see_a_traceback_below_its_line(self) -> None:
+        stream = io.StringIO()
+        configure("console", stream)
+        try:
+            raise ValueError("boom")
+        except ValueError:
+            get_logger("control").exception("control failed", path="/add")
+        first, *rest = stream.getvalue().splitlines()
+        self.assertRegex(first, r"control    error: control failed path=/add$")
+        self.assertEqual(rest[-1], "ValueError: boom")

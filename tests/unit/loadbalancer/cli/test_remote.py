@@ -1,5 +1,6 @@
 import http.server
 import json
+import os
 import shutil
 import socket
 import tempfile
@@ -8,7 +9,7 @@ import unittest
 from pathlib import Path
 from typing import Any, ClassVar
 
-from loadbalancer.cli.remote import Remote, RemoteError, tell_supervisor
+from loadbalancer.cli.remote import Remote, RemoteError, state_dir_of_env_file, tell_supervisor
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -76,7 +77,7 @@ class RemoteTest(unittest.TestCase):
                 list(remote.follow("/stream"))
 
     def test_a_bad_url(self) -> None:
-        for url in ("ftp://x", "http://", "https://x:1"):
+        for url in ("ftp://x", "http://", "https://x:1", "host:x", "http://[::1", "http://h:99999"):
             with self.assertRaises(RemoteError):
                 Remote.find(Path(), url, "")
 
@@ -85,6 +86,14 @@ class RemoteTest(unittest.TestCase):
         (self.directory / "ports.json").write_text(json.dumps({"main": 1, "admin": self.port}))
         (self.directory / "run" / "settings.json").write_text(json.dumps({"bind": "0.0.0.0", "admin_token": "t"}))
         self.assertEqual(Remote.find(self.directory, None, ""), Remote("127.0.0.1", self.port, "t"))
+
+    def test_the_state_directory_that_env_names(self) -> None:
+        here = Path.cwd()
+        self.addCleanup(os.chdir, here)
+        os.chdir(self.directory)
+        self.assertEqual(state_dir_of_env_file(), Path("var"))
+        Path(".env").write_text("CAROUSEL_STATE_DIR=/srv/carousel\n")
+        self.assertEqual(state_dir_of_env_file(), Path("/srv/carousel"))
 
     def test_nothing_runs_there(self) -> None:
         with self.assertRaisesRegex(RemoteError, "no system runs in"):

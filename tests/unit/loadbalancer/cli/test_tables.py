@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.console import Console
 
-from loadbalancer.cli.tables import cluster_table, duration, event_line, ring_table
+from loadbalancer.cli.tables import cluster_table, duration, event_line, process_table, ring_table
 
 CLUSTER: dict[str, Any] = {
     "target": 3,
@@ -13,14 +13,14 @@ CLUSTER: dict[str, Any] = {
     "replicas": [
         {"name": "server1", "node_id": 1, "index": 1, "state": "healthy", "address": "127.0.0.1:41001", "pid": 77,
          "container": None, "since": 100.0, "weight": 1},
-        {"name": "server4", "node_id": 2, "index": 2, "state": "dead", "address": None, "pid": None,
-         "container": None, "since": 190.0, "weight": 2},
+        {"name": "server4", "node_id": 2, "index": 2, "state": "dead", "reason": "crash loop: exit 3", "address": None,
+         "pid": None, "container": None, "since": 190.0, "weight": 2},
     ],
 }  # fmt: skip
 
 
-def drawn(table: Any) -> str:
-    console = Console(file=io.StringIO(), width=120)
+def drawn(table: Any, width: int = 120) -> str:
+    console = Console(file=io.StringIO(), width=width)
     console.print(table)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
@@ -28,17 +28,52 @@ def drawn(table: Any) -> str:
 class TablesTest(unittest.TestCase):
     def test_a_cluster(self) -> None:
         text = drawn(cluster_table(CLUSTER, 190.0))
-        for word in ("2 of 3 replicas", "server1", "healthy", "1 min", "127.0.0.1:41001", "77", "dead", "262144"):
+        words = ("1 of 3 replicas healthy", "server1", "1 min", "127.0.0.1:41001", "77", "dead", "262144")
+        for word in (*words, "server4: crash loop: exit 3"):
             self.assertIn(word, text)
+
+    def test_a_cluster_fits_a_terminal_of_eighty_columns(self) -> None:
+        widest = {**CLUSTER["replicas"][0], "name": "server12", "address": "127.0.0.1:65535", "pid": 4194303}
+        text = drawn(cluster_table({**CLUSTER, "replicas": [widest]}, 190.0), 1000)
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
+        self.assertRegex(text, "server12 .* 127.0.0.1:65535 .* 4194303 ")
+
+    def test_a_long_name_is_not_cut(self) -> None:
+        long = {**CLUSTER["replicas"][0], "name": "a" * 63, "address": "192.168.100.100:65535"}
+        text = drawn(cluster_table({**CLUSTER, "replicas": [long]}, 190.0), 1000)
+        self.assertRegex(text, "a{63} .* 192.168.100.100:65535 ")
+
+    def test_containers_are_told_by_their_own_id(self) -> None:
+        contained = {**CLUSTER["replicas"][0], "pid": None, "container": "0123456789ab"}
+        text = drawn(cluster_table({**CLUSTER, "replicas": [contained]}, 190.0), 1000)
+        self.assertIn("container", text)
+        self.assertIn("0123456789ab", text)
+
+    def test_a_name_is_no_markup(self) -> None:
+        self.assertIn("key [red]", drawn(ring_table("[red]", {"slot": 1, "slots": 512, "order": []})))
+
+    def test_processes_and_their_sum(self) -> None:
+        command = "/x/bin/python -m loadbalancer.aio.worker --config /a/very/long/path/run/door.json --slot 0"
+        found = [
+            {"name": name, "pid": 7, "pss_bytes": 3 << 19, "command": command} for name in ("supervisor", "door-0")
+        ]
+        text = drawn(process_table(found), 1000)
+        for word in ("2 processes", "door-0", "1.5 MiB", "3.0 MiB", "python -m loadbalancer.aio.worker"):
+            self.assertIn(word, text)
+        self.assertLessEqual(max(map(len, text.splitlines())), 80)
 
     def test_durations(self) -> None:
         for seconds, text in ((-1, "0 s"), (59.9, "59 s"), (60, "1 min"), (7300, "2 h"), (200000, "2 d")):
             self.assertEqual(duration(seconds), text)
 
     def test_an_event_is_one_line(self) -> None:
-        line = event_line({"id": 3, "time": 1000.25, "kind": "dead", "replica": "server1", "reason": "exit 9"})
+        line = event_line({"id": 3, "time": 1000.25, "kind": "dead", "replica": "server1", "reason": "exit 9"}, 1000.5)
         self.assertRegex(line, r"^\d\d:\d\d:\d\d\.250  dead +server1 +exit 9$")
-        self.assertTrue(event_line({"id": 1, "time": 0.0, "kind": "x", "replica": "", "reason": ""}).endswith("-"))
+        self.assertTrue(event_line({"id": 1, "time": 0.0, "kind": "x", "replica": "", "reason": ""}, 0.0).endswith("-"))
+
+    def test_an_event_of_another_day_has_its_date(self) -> None:
+        event = {"id": 3, "time": 1000.25, "kind": "dead", "replica": "server1", "reason": "exit 9"}
+        self.assertRegex(event_line(event, 1000.0 + 3 * 86400), r"^19\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.250  dead")
 
     def test_a_ring_answer(self) -> None:
         order = [
