@@ -37,10 +37,12 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """`hosts`: further names that are ours, any case. An empty token: none is set."""
+    """`hosts`: further names that are ours, any case.
+    `local`: addresses whose callers are on this machine, besides loopback. An empty token: none is set."""
 
     hosts: frozenset[str] = frozenset()
     token: str = field(default="", repr=False)
+    local: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def refusal(guard: Guard, caller: Caller) -> Refusal | None:
         return Refusal(403, "the Host is not one of ours; allow it with --allowed-hosts")
     if guard.token:
         return None if has_token(guard, caller.authorization) else Refusal(401, "Authorization: Bearer is needed")
-    if not is_local(caller.client):
+    if not is_local(caller.client, guard.local):
         return Refusal(403, "without --admin-token changes are taken from this machine only")
     return None
 
@@ -101,12 +103,12 @@ def has_token(guard: Guard, authorization: str | None) -> bool:
     return hmac.compare_digest(given_bytes, guard.token.encode()) and scheme.lower() == "bearer"
 
 
-def is_local(client: str | None) -> bool:
-    """Whether the caller is on this machine: on control's own socket (None), or at a loopback address."""
+def is_local(client: str | None, further: frozenset[str] = frozenset()) -> bool:
+    """Whether the caller is on this machine: on control's own socket (None), at loopback or a `further` address."""
     if client is None:
         return True
     address = _address(client)
-    return address is not None and address.is_loopback
+    return address is not None and (address.is_loopback or str(address) in further)
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -14,7 +14,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from loadbalancer.containers import BUNDLED_IMAGE, is_bundled
 from loadbalancer.door_settings import DoorSettings
+from loadbalancer.hashes import byte_hash
 from loadbalancer.selection import POLICIES, policy
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -32,6 +34,12 @@ class BadSetting(Exception):
     """A setting that can't be used; the text names it and fits on one line. Whose fault: the operator's."""
 
 
+def _look_where_one_stands() -> None:
+    """Import from the working directory too, as the workers do: they run by `python -m`."""
+    if "" not in sys.path:
+        sys.path.append("")
+
+
 def _alias(name: str) -> AliasChoices:
     return AliasChoices(f"CAROUSEL_{name}", name)
 
@@ -43,8 +51,9 @@ class Settings(BaseSettings):
         env_prefix="CAROUSEL_", env_file=".env", extra="ignore", frozen=True, populate_by_name=True
     )
 
-    runtime: Literal["process", "static", "fake"] = Field(
-        "process", description="Where replicas run: processes, static backends, or (for tests) inside control"
+    runtime: Literal["process", "docker", "static", "fake"] = Field(
+        "process",
+        description="Where replicas run: processes, containers, static backends, or (for tests) inside control",
     )
     replicas: int = Field(3, ge=0, le=64, description="Replicas at the first start; later /add and /rm decide")
     max_replicas: int = Field(64, ge=1, le=64, description="The most that /add may reach (56 with a course preset)")
@@ -59,6 +68,16 @@ class Settings(BaseSettings):
     )
     backends: Annotated[tuple[str, ...], NoDecode] = Field((), description="HOST:PORT*WEIGHT,… for --runtime static")
     server_command: str = Field("", description="Any HTTP server that listens on $PORT, instead of the bundled one")
+    name_prefix: str = Field(
+        "server", pattern=r"[A-Za-z0-9][A-Za-z0-9_-]{0,47}", description="Generated names are this and a number"
+    )
+    image: str = Field(BUNDLED_IMAGE, min_length=1, description="What --runtime docker starts")
+    network: str = Field(
+        "net1", pattern=r"[A-Za-z0-9][A-Za-z0-9_.-]*", description="The containers' network, made if it is not there"
+    )
+    replica_port: int = Field(5000, ge=1, le=65535, description="The port that the image listens on")
+    replica_memory_mb: int = Field(256, ge=6, description="A container's memory; above it, it is killed and replaced")
+    replica_cpus: float = Field(1.0, ge=0.01, description="A container's share of the cores")
     health_path: str = Field("/heartbeat", pattern=r"/[\x21-\x7e]*", description="Answers 2xx while a replica is well")
     health_interval: Seconds = Field(0.5, description="Seconds between two heartbeats to a replica")
     health_timeout: Seconds = Field(0.3, description="Seconds until an unanswered heartbeat has failed")
@@ -122,8 +141,7 @@ class Settings(BaseSettings):
             return value
         if not USER_OBJECT.fullmatch(value):
             raise ValueError(f"{value!r} is none of {', '.join(POLICIES)}, module:Class")
-        if "" not in sys.path:
-            sys.path.append("")  # where one stands, as the workers have it: they run by `python -m`
+        _look_where_one_stands()
         policy(value)
         return value
 
@@ -132,6 +150,9 @@ class Settings(BaseSettings):
     def _check_ring_hash(cls, value: str) -> str:
         if value not in ("mmh3", *COURSE_HASHES) and not USER_OBJECT.fullmatch(value):
             raise ValueError(f"{value!r} is none of mmh3, spec, alt, linear, module:function")
+        if value not in COURSE_HASHES:
+            _look_where_one_stands()
+            byte_hash(value)
         return value
 
     @field_validator("home_format")
@@ -154,12 +175,12 @@ class Settings(BaseSettings):
     @property
     def replica_limit(self) -> int:
         """The most replicas: --max-replicas, and no more than a course preset's table holds."""
-        return min(self.max_replicas, COURSE_MAX_REPLICAS) if self.ring_hash != "mmh3" else self.max_replicas
+        return min(self.max_replicas, COURSE_MAX_REPLICAS) if self.ring_hash in COURSE_HASHES else self.max_replicas
 
     @property
     def chosen_unknown_path(self) -> str:
         """`course` turns only the bundled server's answers, unless told otherwise."""
-        bundled = self.runtime in ("process", "fake") and not self.server_command
+        bundled = self.runtime != "static" and not self.server_command and is_bundled(self.image)
         return self.unknown_path or ("course" if bundled else "pass")
 
 

@@ -18,6 +18,7 @@ from loadbalancer.aio.controller import Controller
 from loadbalancer.aio.feed_server import FeedServer
 from loadbalancer.aio.probes import Prober
 from loadbalancer.aio.tickets import Tickets
+from loadbalancer.containers import DockerOptions
 from loadbalancer.counters import Totals
 from loadbalancer.disk.keeper import Keeper
 from loadbalancer.event_log import EventLog
@@ -214,12 +215,30 @@ def make_runtime(settings: Settings, paths: Paths, generation: int) -> Runtime:
                     id_kind=settings.id_kind,
                 )
             )
+        case "docker":
+            from loadbalancer.spawn.docker import DockerRuntime  # 0.2 s, for those who use it
+
+            return DockerRuntime(docker_options(settings))
         case "static":
             return StaticRuntime(
                 ReplicaSpec(name, number, number) for number, name in enumerate(backend_weights(settings), start=1)
             )
         case "fake":
             return FakeRuntime(settings.home_format, settings.id_kind)
+
+
+def docker_options(settings: Settings) -> DockerOptions:
+    return DockerOptions(
+        cluster_id=settings.cluster_id,
+        network=settings.network,
+        image=settings.image,
+        server_command=tuple(shlex.split(settings.server_command)),
+        port=settings.replica_port,
+        memory_mb=settings.replica_memory_mb,
+        cpus=settings.replica_cpus,
+        home_format=settings.home_format,
+        id_kind=settings.id_kind,
+    )
 
 
 def backend_weights(settings: Settings) -> dict[str, int]:
@@ -238,6 +257,7 @@ def fleet_settings(settings: Settings, respawns: bool) -> FleetSettings:
         drain_timeout_s=settings.drain_timeout,
         respawns=respawns,
         reserved_names=FRONT_DOOR_ALIASES,
+        name_prefix=settings.name_prefix,
         weights=tuple(backend_weights(settings).items()),
     )
 

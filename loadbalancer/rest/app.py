@@ -38,6 +38,7 @@ from loadbalancer.requests import (
 from loadbalancer.rest import errors, openapi
 from loadbalancer.rest.errors import answer, failure, unavailable
 from loadbalancer.rest.port import ControlPort
+from loadbalancer.spawn.container_self import gateway
 
 READING = ("GET", "HEAD")
 MAX_STREAMS = 32
@@ -60,7 +61,9 @@ class Options:
 def options_from(kept: Mapping[str, Any]) -> Options:
     """The options in the settings' JSON; this machine's name is a Host of ours, too. Raises KeyError."""
     hosts = frozenset((socket.gethostname(), *kept["allowed_hosts"]))
-    return Options(Guard(hosts, kept["admin_token"]), backends=kept["runtime"] == "static")
+    outside = gateway() if kept["runtime"] == "docker" else None
+    local = frozenset({outside} if outside else ())
+    return Options(Guard(hosts, kept["admin_token"], local), backends=kept["runtime"] == "static")
 
 
 def create_app(port: ControlPort, options: Options) -> Flask:

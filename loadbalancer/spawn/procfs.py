@@ -70,6 +70,8 @@ def _carries(pid: int, mark: bytes) -> bool:
     try:
         if (PROC / str(pid)).stat().st_uid != os.getuid():
             return False
+        if (PROC / str(pid) / "ns/pid").readlink() != (PROC / "self/ns/pid").readlink():
+            return False  # a container's process: Docker is its parent, and may be asked to end it
         environ = (PROC / str(pid) / "environ").read_bytes()
     except OSError:
         return False  # gone, or not ours to read

@@ -31,6 +31,7 @@ class Startup:
     files: Mapping[str, str]
     log_format: str = "auto"
     warnings: tuple[str, ...] = ()
+    farewell: tuple[str, ...] = ()
 
     def dump(self) -> str:
         return json.dumps(asdict(self))
@@ -55,6 +56,7 @@ class Startup:
             workers=self.workers,
             files=self.files,
             drain_timeout_s=self.drain_timeout_s,
+            farewell=self.farewell,
             refresh=lambda: self.again().plan(),
             log=PlainLog(self.log_format),
         )

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Generator, Mapping
 from functools import partial
@@ -22,6 +23,7 @@ __all__ = ["SupervisorError", "SupervisorPlan", "run_supervisor"]
 LOCK, PORTS = "supervisor.lock", "ports.json"
 ORDERS_SOCKET, CONTROL_SOCKET = "supervisor.sock", "control.sock"
 CONTROL_BACKLOG = 1024  # requests that wait while control restarts; gunicorn would ask for 2048
+FAREWELL_TIMEOUT_S = 12.0  # a dozen containers take 2 s
 HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR2, signal.SIGCHLD)
 
 
@@ -48,6 +50,7 @@ def run_supervisor(plan: SupervisorPlan) -> int:
         forking.become_subreaper()
         held.callback(_sweep_at_end, plan)
         shell.run(signals)
+        _say_farewell(plan)
         plan.log.info("ended")
     _forget_closed_terminal()
     return 0
@@ -91,6 +94,15 @@ def _sweep_at_end(plan: SupervisorPlan) -> None:
         _sweep(plan)
     except OSError as error:
         plan.log.error("leftovers", reason=str(error))
+
+
+def _say_farewell(plan: SupervisorPlan) -> None:
+    if not plan.farewell:
+        return
+    try:
+        subprocess.run(plan.farewell, timeout=FAREWELL_TIMEOUT_S, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        plan.log.error("not all has been removed", reason=str(error))
 
 
 def _prepare(plan: SupervisorPlan, held: contextlib.ExitStack) -> Shell:

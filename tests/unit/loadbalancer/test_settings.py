@@ -48,6 +48,8 @@ class SettingsTest(unittest.TestCase):
             ({"replicas": "65"}, "--replicas"),
             ({"replicas": "57", "ring_hash": "spec"}, "--replicas"),
             ({"ring_hash": "md5"}, "--ring-hash"),
+            ({"ring_hash": "no.such.module:f"}, "--ring-hash: ring hash 'no.such.module:f': ModuleNotFoundError"),
+            ({"ring_hash": "builtins:repr"}, "must return an integer"),
             ({"ring_probe": "cubic"}, "--ring-probe"),
             ({"policy": "best"}, "--policy: 'best' is none of ring, bounded"),
             ({"policy": "no.such.module:Policy"}, "--policy: policy 'no.such.module:Policy': ModuleNotFoundError"),
@@ -97,6 +99,7 @@ class SettingsTest(unittest.TestCase):
     def test_a_course_preset_holds_56(self) -> None:
         self.assertEqual(load_settings(ring_hash="spec").replica_limit, 56)
         self.assertEqual(load_settings(ring_hash="spec", max_replicas=10).replica_limit, 10)
+        self.assertEqual(load_settings(ring_hash="zlib:crc32").replica_limit, 64)
         self.assertEqual(load_settings().replica_limit, 64)
 
     def test_the_door_gets_what_it_needs(self) -> None:
