@@ -26,8 +26,8 @@ READING = (b"GET", b"HEAD")
 TICK_S = 0.25
 """How exact time-outs are."""
 ADMIN_BODY_BYTES = 64 * 1024
-"""Control's own limit (requests.MAX_BODY_BYTES). It would refuse a larger body before it is all there, and that answer may
-be lost to the reset that follows."""
+"""Control's own limit (requests.MAX_BODY_BYTES). It refuses a larger body before all of it is there, and that answer
+may be lost to the reset that follows."""
 CLIENT_TICKS = 4
 """Clients are looked at on each fourth tick: 8 192 of them take some milliseconds."""
 
