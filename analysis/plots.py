@@ -162,7 +162,7 @@ def draw_a3(figures: dict[str, Any], path: Path) -> None:
         title = f"A-3  A replica is killed under {number(figures['rate'])} requests a second"
         subtitle = f"Three replicas, open-loop load, no client retries. {failed}. A dot is a request."
         figure = page(title, subtitle, (9.6, height), top=1 - 1.15 / height)
-        figure.subplots_adjust(bottom=0.6 / height, hspace=0.28)
+        figure.subplots_adjust(bottom=0.6 / height, hspace=0.45)
         if kills:
             rows: Any = figure.subplots(2 * len(kills), 1, squeeze=False, height_ratios=[1.7, 1] * len(kills))
             for place, (runtime, kill) in enumerate(kills.items()):
