@@ -92,8 +92,10 @@ class DockerRuntime:
             await self._remove(instance.handle)
 
     async def discard(self, node_id: int) -> None:
-        """Remove the data of a node that has left the layout for good; its last container is gone."""
+        """Remove the data of a node that has left the layout for good. Its last container is dead, but the engine lets
+        go of the volume only when that is removed, which may be under way. One that lives keeps its volume."""
         try:
+            await self._remove_where(lambda row: containers.node_of(row) == node_id and self._has_ended(row))
             await self._call(self._engine.remove_volume, containers.volume_name(self.options.cluster_id, node_id))
         except Refused as error:
             raise RuntimeLost(f"Docker: {error}") from error
@@ -124,11 +126,13 @@ class DockerRuntime:
 
     async def _make_room(self, spec: ReplicaSpec) -> None:
         """End whatever of ours has the node's volume, and remove what is left of its name."""
+        await self._remove_where(
+            lambda row: containers.node_of(row) == spec.node_id or containers.name_of(row) == spec.name
+        )
+
+    async def _remove_where(self, ours: Callable[[Row], bool]) -> None:
         rows: Sequence[Row] = await self._call(self._engine.list)
-        old = [
-            row["Id"] for row in rows if containers.node_of(row) == spec.node_id or containers.name_of(row) == spec.name
-        ]
-        await asyncio.gather(*map(self._remove, old))
+        await asyncio.gather(*(self._remove(row["Id"]) for row in rows if ours(row)))
 
     def _volume(self, spec: ReplicaSpec) -> tuple[str, dict[str, str]]:
         cluster = self.options.cluster_id
@@ -219,6 +223,9 @@ class DockerRuntime:
         finally:
             del self._removals[handle]
         self._end(handle, containers.end_reason(KILLED, handle in self._out_of_memory))
+
+    def _has_ended(self, row: Row) -> bool:
+        return row["Id"] in self._ended or not containers.is_living(row)
 
     def _remove_soon(self, handle: str) -> None:
         """In the background. If it fails, the next one of its node makes room, or the next control does."""

@@ -58,8 +58,12 @@ class FakeEngine:
 
     def remove_volume(self, name: str) -> None:
         with self._reached():
-            if self.volumes.get(name, {}).get(CLUSTER) == self.cluster_id:
-                del self.volumes[name]
+            volume = self.volumes.get(name, {})
+            if volume.get(CLUSTER) != self.cluster_id:
+                return
+            if any(row["Labels"].get(NODE) == volume[NODE] for row in self.rows.values()):
+                raise Refused(f"remove {name}: volume is in use")
+            del self.volumes[name]
 
     def create(self, **keywords: Any) -> str:
         with self._reached():

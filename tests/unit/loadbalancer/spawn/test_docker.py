@@ -143,6 +143,18 @@ class TestDockerRuntime(RuntimeContract, unittest.IsolatedAsyncioTestCase):
             await self.runtime.discard(node_id)
         self.assertEqual(["carousel-test-node-102", "carousel-test-node-9"], sorted(self.engine.volumes))
 
+    async def test_its_data_goes_when_its_last_container_is_dead_and_not_yet_removed(self) -> None:
+        """As the controller asks for it: at the exit that it heard of, while the removal is under way."""
+        instance = await self.runtime.spawn(self.spec(1))
+        with self.assertRaisesRegex(RuntimeLost, "in use"):
+            await self.runtime.discard(instance.node_id)
+        self.assertEqual([instance], await self.runtime.list())
+        await self.crash(instance)
+        while not self.exits:  # tested at each turn of the loop, before the removal can have ended
+            await asyncio.sleep(0)
+        await self.runtime.discard(instance.node_id)
+        self.assertEqual({}, self.engine.volumes)
+
     # Strangers and leftovers
 
     async def test_a_strangers_name(self) -> None:
