@@ -8,10 +8,10 @@ OURS := run nodes logs cluster.id control.lock supervisor.lock ports.json state.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-slow check format readme bench analysis drills clean
+.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-slow check format readme bench analysis drills drills-docker clean
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Carousel needs Python 3.11 or later; name one by PYTHON=…"; exit 1; }
@@ -89,6 +89,9 @@ analysis: setup-dev ## The analyses A-1 to A-4 on ten thousand requests each, wi
 
 drills: setup-dev ## One drill or all of them: make drills ARGS="kill --requests 5000"
 	@$(BIN)/python -m analysis.drills $(ARGS)
+
+drills-docker: setup-dev build ## The fault drills with containers: the compose system, harmed from outside
+	@$(BIN)/python -m analysis.drills.containers --json analysis/results/containers.json $(ARGS)
 
 clean: ## End what is ours (./var, the compose system) and remove it, its volumes, and the virtual environment
 	@deploy/clean

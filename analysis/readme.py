@@ -30,6 +30,16 @@ WHAT = {
     "burst": "10 000 asynchronous GETs at once",
     "connections": "10 000 connections at once on one worker",
     "churn": "random `/add` and `/rm` under load",
+    "docker-kill": "`docker kill` of a replica",
+    "docker-stop": "`docker stop` of a replica",
+    "docker-pause": "`docker pause` of a replica",
+    "container-oom": "a replica takes more memory than it may",
+    "container-hang": "a replica hangs with its port open",
+    "front-processes": "kill -9 of all processes of the front door but the first of its container",
+    "front-crash": "kill -9 of the first one, so of the container; its restart policy",
+    "front-kill": "`docker kill` of the front door, `docker start`",
+    "front-restart": "`docker restart` of the front door, `CAROUSEL_ON_EXIT=leave`",
+    "container-churn": "random `/add` and `/rm` under load",
 }
 
 
@@ -52,7 +62,7 @@ def _others(other: dict[str, Any], zeros: dict[str, int]) -> str:
     words = [f"{name}: {value}" for name, value in zeros.items()]
     words += [
         f"{name}: {other[name]}"
-        for name in ("idle PSS, MB", "answers", "failed on its open connections")
+        for name in ("idle PSS, MB", "answers", "failed on its open connections", "failed while it was away")
         if name in other
     ]
     return ", ".join(words)
@@ -65,8 +75,10 @@ def _times(seconds: dict[str, float]) -> str:
 def filled(text: str) -> str:
     """The README with its made parts made anew; figures that were never measured are left as they are."""
     text = _replace(text, "settings", settings_markdown())
-    drills = RESULTS / "drills.json"
-    return _replace(text, "figures", figures_markdown(json.loads(drills.read_text()))) if drills.exists() else text
+    for part, file in (("figures", "drills.json"), ("containers", "containers.json")):
+        if (RESULTS / file).exists():
+            text = _replace(text, part, figures_markdown(json.loads((RESULTS / file).read_text())))
+    return text
 
 
 def _replace(text: str, part: str, made: str) -> str:

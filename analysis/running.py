@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.served import Served
 from loadbalancer.cli.remote import RemoteError, tell_supervisor
 
 START_S = 30.0
@@ -23,7 +24,7 @@ POLL_S = 0.005
 
 
 @dataclass(slots=True)
-class Running:
+class Running(Served):
     """A running system; `started_s` is the time from its start to the first answered request with all replicas."""
 
     process: subprocess.Popen[bytes]
@@ -31,28 +32,6 @@ class Running:
     port: int = 0
     second_port: int = 0
     started_s: float = 0.0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def call(self, method: str, path: str, body: Any = None, timeout_s: float = 60.0) -> tuple[int, Any]:
-        """(status, JSON or text) from the main port. Raises OSError or HTTPException."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
-        try:
-            headers = {"Content-Type": "application/json"} if body is not None else {}
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            response = connection.getresponse()
-            payload = response.read()
-            return response.status, json.loads(payload) if payload[:1] in (b"{", b"[") else payload.decode()
-        finally:
-            connection.close()
-
-    def names(self) -> list[str]:
-        return self.call("GET", "/rep")[1]["message"]["replicas"]
-
-    def cluster(self) -> dict[str, Any]:
-        return self.call("GET", "/admin/cluster")[1]
 
     def children(self, role: str | None = None) -> list[dict[str, Any]]:
         """The supervisor's children: name, role (control, worker or replica), pid."""

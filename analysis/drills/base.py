@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.load import Result, open_loop
-from analysis.running import Running
+from analysis.served import Served
 
 HARM_AT = 0.2  # of the load
 
@@ -36,7 +36,7 @@ class Size:
 Drill = Callable[[Size], Report]
 
 
-def loaded(system: Running, size: Size, harm: Callable[[], None]) -> tuple[Result, float]:
+def loaded(system: Served, size: Size, harm: Callable[[], None]) -> tuple[Result, float]:
     """Apply the load, do the harm; returns what the load saw and when (monotonic) the harm was done."""
     result = Result()
     harmed: list[float] = []

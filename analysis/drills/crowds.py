@@ -11,6 +11,7 @@ from pathlib import Path
 from analysis.drills.base import Report, Size, loaded, report_load
 from analysis.load import Result, burst
 from analysis.running import Running, descendants, open_files, running, wait_until
+from analysis.served import Served
 
 LAZY_FILES = 8  # opened at the first use and then kept: the store's log, the metrics' sockets
 
@@ -106,7 +107,7 @@ def churn(size: Size) -> Report:
     return report
 
 
-def change_at_random(system: Running, rng: random.Random, changes: int) -> list[str]:
+def change_at_random(system: Served, rng: random.Random, changes: int) -> list[str]:
     refused: list[str] = []
     for _ in range(changes):
         have = len(system.names())
@@ -118,7 +119,7 @@ def change_at_random(system: Running, rng: random.Random, changes: int) -> list[
     return refused
 
 
-def restore(system: Running) -> None:
+def restore(system: Served) -> None:
     have = len(system.names())
     if have > 3:
         system.call("DELETE", "/rm", {"n": have - 3})

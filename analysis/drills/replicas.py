@@ -10,6 +10,7 @@ from typing import Any
 
 from analysis.drills.base import Drill, Report, Size, loaded, report_load
 from analysis.running import Running, alive, descendants, pss_bytes, running
+from analysis.served import Served
 
 FAULTY = f"{sys.executable} -m analysis.faulty_server"
 
@@ -64,7 +65,7 @@ def victim(system: Running) -> dict[str, Any]:
     return system.children("replica")[1]
 
 
-def events_of(system: Running, *names: str) -> list[str]:
+def events_of(system: Served, *names: str) -> list[str]:
     events = system.call("GET", "/admin/events?since=0")[1]
     return [f"{e['kind']} {e['replica']}: {e['reason']}" for e in events if e["replica"] in names][-12:]
 
