@@ -9,7 +9,7 @@ it is sent.
 from dataclasses import dataclass
 
 from loadbalancer import names
-from loadbalancer.fleet_state import MAX_WEIGHT
+from loadbalancer.ring import MAX_WEIGHT
 
 TOO_MANY_TO_ADD = "<Error> Length of hostname list is more than newly added instances"
 TOO_MANY_TO_REMOVE = "<Error> Length of hostname list is more than removable instances"

@@ -42,10 +42,6 @@ class EventLog:
     def show(self, events: Iterable[Event]) -> None:
         self._events.extend(events)
 
-    @property
-    def last_id(self) -> int:
-        return self._events[-1].id if self._events else 0
-
     def since(self, event_id: int, limit: int = KEPT_EVENTS) -> list[Event]:
         """The first `limit` events with an id above `event_id`."""
         found = [event for event in self._events if event.id > event_id]

@@ -19,9 +19,6 @@ KILL_AGAIN_S = 5.0
 """A kill whose end was not reported is asked for again: the request may have died with the supervisor's
 link."""
 
-MAX_WEIGHT = 100
-"""As in Envoy and nearly as in HAProxy (256): more would only make the ring's virtual nodes explode."""
-
 
 class State(StrEnum):
     """What an incarnation is; the value is the word that people and events see."""

@@ -8,8 +8,9 @@ doesn't wear out the disk.
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from loadbalancer.fleet_state import MAX_WEIGHT, ROUTABLE, Place, State
+from loadbalancer.fleet_state import ROUTABLE, Place, State
 from loadbalancer.instances import Instance
+from loadbalancer.ring import MAX_WEIGHT
 
 FORMAT = 1
 

@@ -82,28 +82,33 @@ async def status_of(reader: asyncio.StreamReader | None) -> str:
         return error.__class__.__name__
 
 
+def change_under_load(system: Served, size: Size, report: Report) -> None:
+    """Random /add and /rm while requests come, and back to three; reported with the seed and what was refused."""
+    seed = random.randrange(1 << 32)
+    refused: list[str] = []
+
+    def harm() -> None:
+        refused.extend(change_at_random(system, random.Random(seed), size.changes))
+
+    result, _ = loaded(system, size, harm)
+    restore(system)
+    report_load(report, result)
+    report.zeros["refused"] = len(refused)
+    report.other |= {"seed": seed, "changes": size.changes, "refusals": refused[:5]}
+
+
 def churn(size: Size) -> Report:
     """Random /add and /rm under load: nothing fails, nothing leaks."""
     report = Report("churn")
     with running() as system:
         before = footprint(system)
-        seed = random.randrange(1 << 32)
-        refused: list[str] = []
-
-        def harm() -> None:
-            refused.extend(change_at_random(system, random.Random(seed), size.changes))
-
-        result, _ = loaded(system, size, harm)
-        restore(system)
+        change_under_load(system, size, report)
         wait_until(lambda: len(system.children("replica")) == 3, 45, "leavers end")
         after = settled_footprint(system, before)
-        report_load(report, result)
-        report.zeros["refused"] = len(refused)
         report.zeros["leaked processes"] = max(0, after["processes"] - before["processes"])
         report.zeros["leaked locks"] = max(0, after["locks"] - before["locks"])
         report.zeros["leaked descriptors"] = max(0, after["files"] - before["files"] - LAZY_FILES)
-        report.other |= {"seed": seed, "changes": size.changes, "before": before, "after": after}
-        report.other["refusals"] = refused[:5]
+        report.other |= {"before": before, "after": after}
     return report
 
 

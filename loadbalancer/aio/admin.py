@@ -8,7 +8,6 @@ on the socket of control's own loop, however long that takes.
 
 from loadbalancer.aio.exchange import Exchange
 from loadbalancer.forwarding import redirected
-from loadbalancer.retry import Phase
 from wire.bodies import EMPTY
 from wire.http1 import ResponseHead
 
@@ -74,7 +73,3 @@ class AdminExchange(Exchange):
 
     def retriable(self) -> bool:
         return False
-
-    @property
-    def unsent(self) -> bool:
-        return self.phase is Phase.UNSENT

@@ -11,12 +11,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from loadbalancer.event_log import EventLog
-from loadbalancer.rest.port import Busy
+from loadbalancer.rest.port import MAX_STREAMS, Busy
 from wire.exchange import Request, Response, Stream, error_response, json_response
 
 MAX_WAITING = 256  # commands under way; each holds some hundred bytes
 KEPT_S = 60.0  # an answer that nobody has fetched
-MAX_STREAMS = 32  # the spec's number
 KEEP_ALIVE_S = 15.0  # a comment line, so that a dead reader is noticed
 
 

@@ -37,12 +37,10 @@ from loadbalancer.requests import (
 )
 from loadbalancer.rest import errors, openapi
 from loadbalancer.rest.errors import answer, failure, unavailable
-from loadbalancer.rest.port import ControlPort
+from loadbalancer.rest.port import MAX_STREAMS, ControlPort
 from loadbalancer.spawn.container_self import gateway
 
 READING = ("GET", "HEAD")
-MAX_STREAMS = 32
-"""The spec's number; each costs a connection at the data path and one at the loop."""
 EVENT_STREAM = "text/event-stream"
 REDIRECT = "X-Accel-Redirect"
 _REQUEST_ID = re.compile(r"[!-~]{1,128}")

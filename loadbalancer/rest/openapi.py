@@ -9,8 +9,8 @@ and is answered by 400.
 from typing import Any
 
 from loadbalancer import names
-from loadbalancer.fleet_state import MAX_WEIGHT
 from loadbalancer.requests import FORM, MAX_COUNT
+from loadbalancer.ring import MAX_WEIGHT
 
 VERSION = "1.0.0"
 """Of this interface, not of the program: the first number changes when a client could break."""

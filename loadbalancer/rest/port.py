@@ -9,6 +9,9 @@ from typing import Any, Protocol
 
 from loadbalancer.requests import Command
 
+MAX_STREAMS = 32
+"""The spec's number; each costs a connection at the data path and one at the loop."""
+
 
 class Busy(Exception):
     """Control can't take this now (it starts, its loop is late, too much waits); trying again may help."""
