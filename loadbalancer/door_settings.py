@@ -25,12 +25,27 @@ class DoorSettings:
     unknown_path: str = "course"
     panic_threshold: float = 0.5
     drain_timeout_s: float = 30.0
+    slow_start_s: float = 10.0  # a newcomer's share grows for so long; 0: it has all at once
+    hedge_after: str = ""  # "p95" or seconds; empty: no hedging
+    dns_refresh_s: float = 10.0
     upstream_timeout_s: float = 60.0  # without a byte from the replica: 504
     upstream_connect_timeout_s: float = 1.0
     upstream_connections: int = 256  # to each replica, from each worker
     upstream_queue: int = 8192  # requests that wait for one of these, for each replica: one for each client
     client_connections: int = 8192  # of each worker; past it: 503 and closed
     client_timeout_s: float = 75.0  # an idle keep-alive connection; a head that does not end gets 10 s
+    head_timeout_s: float = 10.0  # from a head's first byte to its last; slower is slowloris: 408
+    body_limit_bytes: int = 0  # 0: none
+    rate_limit: str = ""  # "RATE" or "RATE+BURST", requests a second, over all workers together
+    rate_limit_by: str = "client"  # or "key"
+    trusted_proxies: str = ""  # networks, with commas between them
+    accept_proxy_protocol: bool = False
+    tls_cert: str = ""
+    tls_key: str = ""
+    access_log: str = ""  # a path, "-" or empty
+    access_log_format: str = "json"
+    access_log_sample: float = 1.0
+    workers: int = 1  # how many there are: what is limited over all of them is divided by it
     health_path: str = "/heartbeat"
     log_format: str = "json"
 

@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 import sys
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +26,8 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 ROUTE_BY = re.compile(r"random|path|client|(header|query|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 USER_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 BACKEND = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})(\*(?P<weight>\d{1,3}))?")
+HEDGE_AFTER = re.compile(r"p[1-9]\d?(\.\d)?|\d{1,3}(\.\d{1,3})?")
+RATE_LIMIT = re.compile(r"(?P<rate>\d{1,7}(\.\d{1,3})?)(\+(?P<burst>\d{1,7}))?")
 COURSE_HASHES = ("spec", "alt", "linear")
 COURSE_MAX_REPLICAS = 56  # 512 slots / 9 virtual servers each
 SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its closing NUL
@@ -101,8 +104,38 @@ class Settings(BaseSettings):
     )
     policy: str = Field("ring", description=f"Who gets a request: {', '.join(POLICIES)} or module:Class")
     route_by: str = Field("random", description="random, header:NAME, path, query:NAME, cookie:NAME or client")
+    slow_start: float = Field(
+        10, ge=0, le=3600, description="Seconds in which a newcomer's share grows from a tenth to all of its keys"
+    )
+    hedge_after: str = Field(
+        "", description="p95, p99 … or seconds: an idempotent request this slow is sent to a second replica too"
+    )
+    dns_refresh: Seconds = Field(10, description="Seconds after which a backend's name is resolved again")
     drain_timeout: Seconds = Field(30, description="Seconds that a leaver has to finish its requests")
+    connect_timeout: Seconds = Field(1, description="Seconds that connecting to a replica may take")
     upstream_timeout: Seconds = Field(60, description="Seconds without a byte from a replica until 504")
+    upstream_connections: int = Field(256, ge=1, le=65536, description="To each replica, from each worker")
+    upstream_queue: int = Field(8192, ge=0, le=65536, description="Requests that wait for one of them; past it: 503")
+    client_connections: int = Field(8192, ge=1, le=1 << 20, description="Of each worker; past it: 503 and closed")
+    client_timeout: Seconds = Field(75, description="Seconds that an idle client, or one that stalls, may stay")
+    head_timeout: Seconds = Field(10, description="Seconds from the first byte of a request's head to its last: 408")
+    body_limit: int = Field(0, ge=0, description="Bytes of a request's body; past it: 413 (0: no limit)")
+    rate_limit: str = Field(
+        "", description="Requests a second for each client or key, and a burst: 100 or 100+200; past it: 429"
+    )
+    rate_limit_by: Literal["client", "key"] = Field("client", description="Whose requests are counted together")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Networks (10.0.0.0/8, …) whose X-Forwarded-…, Forwarded and PROXY headers are believed"
+    )
+    accept_proxy_protocol: bool = Field(
+        False, description="Every connection begins with a PROXY header (v1 or v2), as HAProxy's send-proxy writes it"
+    )
+    tls_cert: str = Field("", description="A certificate chain in PEM: turns TLS on, at --tls-port")
+    tls_key: str = Field("", description="Its key in PEM; both are read again when they change")
+    tls_port: Port = Field(5443, description="The front door by TLS 1.2 or later")
+    access_log: str = Field("", description="A file for one line for each answer; -: standard output")
+    access_log_format: Literal["json", "common"] = Field("json", description="common: NCSA's, with the time taken")
+    access_log_sample: float = Field(1, gt=0, le=1, description="The share of answers that is logged; failures all are")
     panic_threshold: float = Field(0.5, ge=0, le=1, description="With a smaller share healthy, requests go to all")
     on_exit: Literal["remove", "leave"] = Field("remove", description="What becomes of containers at the end")
     admin_token: str = Field(
@@ -113,7 +146,7 @@ class Settings(BaseSettings):
     )
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")
 
-    @field_validator("backends", "allowed_hosts", mode="before")
+    @field_validator("backends", "allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -125,6 +158,28 @@ class Settings(BaseSettings):
             match = BACKEND.fullmatch(item)
             if match is None or not 0 < int(match["port"]) < 65536 or not 0 < int(match["weight"] or 1) <= 100:
                 raise ValueError(f"{item!r} is not HOST:PORT or HOST:PORT*WEIGHT")
+        return value
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            ip_network(item)
+        return value
+
+    @field_validator("hedge_after")
+    @classmethod
+    def _check_hedge_after(cls, value: str) -> str:
+        if value and not HEDGE_AFTER.fullmatch(value):
+            raise ValueError(f"{value!r} is neither p1 … p99.9 nor a number of seconds")
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _check_rate_limit(cls, value: str) -> str:
+        match = RATE_LIMIT.fullmatch(value)
+        if value and (match is None or not float(match["rate"])):
+            raise ValueError(f"{value!r} is neither RATE nor RATE+BURST, in requests a second")
         return value
 
     @field_validator("route_by")
@@ -166,6 +221,8 @@ class Settings(BaseSettings):
     def _check_together(self) -> "Settings":
         if self.runtime == "static" and not self.backends:
             raise ValueError("--runtime static needs --backends")
+        if bool(self.tls_cert) != bool(self.tls_key):
+            raise ValueError("--tls-cert and --tls-key need each other")
         if self.runtime != "static" and self.backends:
             raise ValueError("--backends needs --runtime static")
         if self.replicas > self.replica_limit:
@@ -262,6 +319,28 @@ def door_settings(settings: Settings, paths: Paths, cluster: str) -> DoorSetting
         health_path=settings.health_path,
         panic_threshold=settings.panic_threshold,
         drain_timeout_s=settings.drain_timeout,
+        slow_start_s=settings.slow_start,
+        hedge_after=settings.hedge_after,
+        dns_refresh_s=settings.dns_refresh,
         upstream_timeout_s=settings.upstream_timeout,
+        upstream_connect_timeout_s=settings.connect_timeout,
+        upstream_connections=settings.upstream_connections,
+        upstream_queue=settings.upstream_queue,
+        client_connections=settings.client_connections,
+        client_timeout_s=settings.client_timeout,
+        head_timeout_s=settings.head_timeout,
+        body_limit_bytes=settings.body_limit,
+        rate_limit=settings.rate_limit,
+        rate_limit_by=settings.rate_limit_by,
+        trusted_proxies=",".join(settings.trusted_proxies),
+        accept_proxy_protocol=settings.accept_proxy_protocol,
+        tls_cert=settings.tls_cert and str(Path(settings.tls_cert).resolve()),
+        tls_key=settings.tls_key and str(Path(settings.tls_key).resolve()),
+        access_log=settings.access_log
+        if settings.access_log in ("", "-")
+        else str(Path(settings.access_log).resolve()),
+        access_log_format=settings.access_log_format,
+        access_log_sample=settings.access_log_sample,
+        workers=worker_count(settings),
         log_format=settings.log_format,
     )

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 HEAD_LIMIT_BYTES = 16 * 1024
 """The longest request head (the spec's limit; nginx's default is 8 KiB a line)."""
-HEAD_TIMEOUT_S = 10.0
-"""From a head's first byte to its last; slower is slowloris."""
 PIPELINE_LIMIT_BYTES = 64 * 1024
 """Bytes of further requests that are read while one is under way."""
 LINGER_S = 2.0
@@ -285,7 +283,7 @@ class Client(asyncio.Protocol):
                 self.cut()
         elif self.exchange is not None:
             self._sweep_upload(self.exchange, now, timeout_s)
-        elif self.buffer and now - self.quiet_since > HEAD_TIMEOUT_S:
+        elif self.buffer and now - self.quiet_since > self.door.settings.head_timeout_s:
             self.refuse(408, "the request did not come in time")
         elif now - self.quiet_since > timeout_s:
             self.transport.close()
