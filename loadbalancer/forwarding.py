@@ -101,11 +101,16 @@ def _control_head(
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A replica's head, and what of it goes to clients: all but the lines of `lead_end`. Kept while heads
-    repeat."""
+    repeat.
+
+    `body_bytes`: the size of the body behind such a head, whoever asked by whatever but HEAD; 0 if that can't be said.
+    """
 
     head: ResponseHead
     lead: bytes
     has_id: bool
+    code_class: int
+    body_bytes: int
 
 
 NO_NAMES: frozenset[bytes] = frozenset()
@@ -115,7 +120,11 @@ def answer_for_client(head: ResponseHead, drop: frozenset[bytes] = NO_NAMES) -> 
     """Take out the lines of one hop, and those that `drop` names (lower case)."""
     lines = forwardable(head.lines, drop=drop) if drop or head.hop else head.lines
     lead = b"HTTP/1.1 %d %b\r\n%b" % (head.status, head.reason, lines)
-    return Answer(head, lead, head.get(REQUEST_ID) is not None)
+    own_size = head.status not in (204, 304, 404)  # a 404 may be given another answer in its place
+    body_bytes = (head.content_length or 0) if own_size else 0
+    return Answer(
+        head, lead, head.get(REQUEST_ID) is not None, head.status // 100 if head.status < 600 else 0, body_bytes
+    )
 
 
 def lead_end(answer: Answer, request_id: bytes, ending: bytes) -> bytes:

@@ -39,7 +39,9 @@ class BoundedPolicy:
 
 def _candidates(key: int, view: View, tried: Collection[int]) -> Iterator[int]:
     eligible = view.eligible
-    return (n for n in view.ring.successors(key) if n in eligible and n not in tried)
+    for node_id in view.ring.successors(key):
+        if node_id in eligible and node_id not in tried:
+            yield node_id
 
 
 def _first_with_room(candidates: Iterator[int], room: Callable[[int], bool]) -> int | None:

@@ -17,7 +17,7 @@ it.
 """
 
 from collections import deque
-from enum import IntEnum
+from typing import Final
 
 IDEMPOTENT = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE"))
 
@@ -43,21 +43,21 @@ has been earned yet.
 """
 
 
-class Phase(IntEnum):
-    """How far a try has got."""
+class Phase:
+    """How far a try has got. Integers, not an Enum: the hot path sets and compares them."""
 
-    UNSENT = 0  # no byte of the request was written: nobody can have acted on it
-    SENT = 1  # at least one byte was written
-    ANSWERED = 2  # at least one byte of the answer was seen
+    UNSENT: Final = 0  # no byte of the request was written: nobody can have acted on it
+    SENT: Final = 1  # at least one byte was written
+    ANSWERED: Final = 2  # at least one byte of the answer was seen
 
 
-def may_retry(method: bytes, phase: Phase, replayable: bool) -> bool:
+def may_retry(method: bytes, phase: int, replayable: bool) -> bool:
     """Whether a request whose try failed in `phase` may go to another replica.
 
     `replayable` says that all its bytes are still at hand (its body is at most REPLAY_LIMIT_BYTES); of a
     request that is unsent they always are.
     """
-    return phase is Phase.UNSENT or (phase is Phase.SENT and replayable and method in IDEMPOTENT)
+    return phase == Phase.UNSENT or (phase == Phase.SENT and replayable and method in IDEMPOTENT)
 
 
 class RetryBudget:

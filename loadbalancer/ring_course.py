@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from typing import ClassVar
 
 from loadbalancer.hashes import PRESETS, PROBES, Preset
 from loadbalancer.ring_types import MemberLike, Ring, RingFull, RingMember, RingSpec, checked
@@ -29,8 +30,8 @@ class CourseRing(Ring):
 
     __slots__ = ("_owners", "_request")
 
-    slots = SLOTS
-    virtual_nodes = VIRTUAL_NODES
+    slots: ClassVar[int] = SLOTS
+    virtual_nodes: ClassVar[int] = VIRTUAL_NODES
 
     def __init__(self, spec: RingSpec, members: Iterable[MemberLike] = ()) -> None:
         """Raises RingFull for more than MAX_MEMBERS, ValueError if kept slots are damaged or held by two."""

@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 from itertools import compress
+from typing import ClassVar
 
 from loadbalancer.hashes import BITS_32, ByteHash, byte_hash
 from loadbalancer.ring_types import MemberLike, Ring, RingFull, RingMember, RingSpec, checked
@@ -44,14 +45,24 @@ class HashedRing(Ring):
 
     __slots__ = ("_hash", "_lows", "_marks", "_node_ids", "_owners")
 
-    slots = SLOTS
-    virtual_nodes = VIRTUAL_NODES
+    slots: ClassVar[int] = SLOTS
+    virtual_nodes: ClassVar[int] = VIRTUAL_NODES
 
-    def __init__(self, spec: RingSpec, members: Iterable[MemberLike] = ()) -> None:
-        """Raises ValueError if the user's hash can't be had, RingFull for more than MAX_MEMBERS."""
+    def __init__(
+        self,
+        spec: RingSpec,
+        members: Iterable[MemberLike] = (),
+        table: "tuple[bytearray, array[int]] | None" = None,
+        known: dict[int, int] | None = None,
+    ) -> None:
+        """`table` holds owners and lows that this ring may change; the `known` weights are in there already.
+
+        Raises ValueError if the user's hash can't be had, RingFull for more than MAX_MEMBERS.
+        """
         super().__init__(spec, ())
         self._hash: ByteHash = byte_hash(spec.hash)
-        self._fill(_unplaced(members), bytearray(SLOTS), array("I", [BITS_32]) * SLOTS, {})
+        owners, lows = table or (bytearray(SLOTS), array("I", [BITS_32]) * SLOTS)
+        self._fill(_unplaced(members), owners, lows, known or {})
 
     def slot(self, key: int) -> int:
         return self._hash(b"%d" % key) >> _SHIFT
@@ -98,12 +109,9 @@ class HashedRing(Ring):
     def _grown(self, wanted: tuple[RingMember, ...], weights: dict[int, int]) -> "HashedRing":
         positions = {node_id: position for position, node_id in enumerate(weights, 1)}
         moved = [positions[member.node_id] for member in self.members]
-        table = bytes([0, *moved]).ljust(256, b"\0")
-        ring = HashedRing.__new__(HashedRing)
-        ring.spec, ring._hash = self.spec, self._hash
+        renumbered = self._owners.translate(bytes([0, *moved]).ljust(256, b"\0"))
         known = {member.node_id: member.weight for member in self.members}
-        ring._fill(wanted, bytearray(self._owners.translate(table)), self._lows[:], known)
-        return ring
+        return HashedRing(self.spec, wanted, (bytearray(renumbered), self._lows[:]), known)
 
     def _fill(
         self, members: tuple[RingMember, ...], owners: bytearray, lows: "array[int]", known: dict[int, int]

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from loadbalancer.hashes import PRESETS, PROBES
 
@@ -87,9 +87,9 @@ class Ring(ABC):
 
     __slots__ = ("members", "spec")
 
-    slots: int
+    slots: ClassVar[int]
     """How many slots the ring has; a key's own slot is one of 0 … slots - 1."""
-    virtual_nodes: int
+    virtual_nodes: ClassVar[int]
     """How many each replica has (of weight 1, where weight counts)."""
 
     def __init__(self, spec: RingSpec, members: tuple[RingMember, ...]) -> None:

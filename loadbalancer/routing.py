@@ -56,12 +56,12 @@ def key_source(route_by: str) -> KeyOf:
 
     def named_key(head: RequestHead, client: bytes) -> int:
         value = find(head, wanted)
-        return key_of(value) if value else random_key(head, client)
+        return key_of(value) if value else random_key()
 
     return named_key
 
 
-def random_key(head: RequestHead, client: bytes) -> int:
+def random_key() -> int:
     """A six-digit id; a float product is a third of the price of randrange."""
     return LOWEST_ID + int(random() * IDS)
 
@@ -86,6 +86,10 @@ def _header_value(head: RequestHead, name: bytes) -> bytes | None:
     return head.get(name)
 
 
+def _random_key(head: RequestHead, client: bytes) -> int:
+    return random_key()
+
+
 def _path_key(head: RequestHead, client: bytes) -> int:
     return key_of(path_of(head.target))
 
@@ -94,7 +98,7 @@ def _client_key(head: RequestHead, client: bytes) -> int:
     return key_of(client)
 
 
-_PLAIN: dict[str, KeyOf] = {"random": random_key, "path": _path_key, "client": _client_key}
+_PLAIN: dict[str, KeyOf] = {"random": _random_key, "path": _path_key, "client": _client_key}
 _NAMED: dict[str, Callable[[RequestHead, bytes], bytes | None]] = {
     "header": _header_value,
     "query": query_value,

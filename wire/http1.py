@@ -284,7 +284,8 @@ def _explain_request(buffer: bytes | bytearray, start: int) -> tuple[RequestHead
         raise HttpError(414, "the request line is too long")
     if line_end >= 0 and _REQUEST_LINE.match(buffer, start, line_end) is None:
         raise _wrong_request_line(buffer, start, line_end)
-    return _incomplete(buffer, start, "malformed header")
+    _check_incomplete(buffer, start, "malformed header")
+    return None
 
 
 def _wrong_request_line(buffer: bytes | bytearray, start: int, end: int) -> HttpError:
@@ -299,9 +300,10 @@ def _explain_response(buffer: bytes | bytearray, start: int) -> tuple[ResponseHe
         line_end = buffer.find(b"\r\n", start)
         if line_end >= 0 and _STATUS_LINE.match(buffer, start, line_end) is None:
             raise HttpError(400, "malformed status line")
-        return _incomplete(buffer, start, "malformed header")
+        _check_incomplete(buffer, start, "malformed header")
     except HttpError as error:
         raise HttpError(502, f"bad response: {error.reason}") from None
+    return None
 
 
 def _check_partial(buffer: bytes | bytearray, start: int) -> None:
@@ -311,8 +313,8 @@ def _check_partial(buffer: bytes | bytearray, start: int) -> None:
         raise HttpError(400, "a control character or a bare CR or LF in the head")
 
 
-def _incomplete(buffer: bytes | bytearray, start: int, fault: str) -> None:
-    """None: more bytes may complete this head. Raises if its blank line is there, or it is too large."""
+def _check_incomplete(buffer: bytes | bytearray, start: int, fault: str) -> None:
+    """Pass if more bytes may complete this head; raise if its blank line is there, or it is too large."""
     if len(buffer) - start > MAX_HEAD and buffer.find(b"\r\n\r\n", start, start + MAX_HEAD) < 0:
         raise HttpError(431, "the head is too large")
     if buffer.find(b"\r\n\r\n", start) >= 0:

@@ -18,10 +18,10 @@ CONTROL_AWAY = "control is not available"
 class AdminExchange(Exchange):
     """An exchange with control's socket, then perhaps with its loop's."""
 
-    redirected = False
+    redirected: bool = False
 
     def begin(self) -> None:
-        self.repeatable = False
+        self.redirected = self.repeatable = False
         self.move(self.door.control)
 
     @property

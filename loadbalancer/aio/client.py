@@ -13,9 +13,10 @@ import struct
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
-from loadbalancer.aio.exchange import REPEATED_LIMIT_BYTES, Exchange
+from loadbalancer.aio.exchange import Exchange
 from loadbalancer.forwarding import failure
-from wire.http1 import HttpError, RequestHead, parse_request
+from loadbalancer.known_head import PATIENCE, KnownHead
+from wire.http1 import HttpError, parse_request
 
 if TYPE_CHECKING:
     from loadbalancer.aio.door import Door
@@ -34,11 +35,12 @@ class Client(asyncio.Protocol):
     """One client connection. `admin` and `proxy` say whose paths its listener serves."""
 
     __slots__ = (
-        "_last_head",
-        "_last_raw",
+        "_known",
         "_paused",
         "_pumping",
+        "_request_line",
         "_stalled_since",
+        "_wasted",
         "address",
         "admin",
         "buffer",
@@ -61,8 +63,9 @@ class Client(asyncio.Protocol):
         self.eof = False
         self.lingering = False
         self.quiet_since = monotonic()  # when the last answer ended, or the head that is not whole began
-        self._last_raw = b""  # the head of the last request, and what was read in it: they tend to repeat
-        self._last_head: RequestHead = None  # type: ignore[assignment]  # set with _last_raw
+        self._known: KnownHead | None = None
+        self._request_line = b"never"  # the last one; a head is worth remembering when this repeats
+        self._wasted = 0  # how often in a row it was not
         self._paused = False
         self._pumping = False
         self._stalled_since = 0.0
@@ -81,6 +84,8 @@ class Client(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.door.counters.bytes_in += len(data)
         exchange = self.exchange
+        if exchange is None and self._known is not None and not self.buffer and self._recognise(self._known, data):
+            return
         if exchange is not None and exchange.uploading:
             data = self._upload(exchange, data)
             if not data:
@@ -94,6 +99,17 @@ class Client(asyncio.Protocol):
             self.quiet_since = monotonic()  # the first bytes of a head
         self.buffer += data
         self._pump()
+
+    def _recognise(self, known: KnownHead, data: bytes) -> bool:
+        """Begin the request that is `data`, if it is a whole one with the head that is known."""
+        if self._stalled_since or self.lingering:
+            return False
+        request_id = known.id_in(data)
+        if request_id is None:
+            return False
+        self._wasted = 0
+        self.door.serve_known(self, known, request_id, data)
+        return True
 
     def _pump(self) -> None:
         """Take requests from the buffer until one is under way or incomplete. Not re-entered: answers may
@@ -112,11 +128,6 @@ class Client(asyncio.Protocol):
     def _next(self) -> bool:
         """Begin the next request; False if its head is incomplete or refused."""
         data = self.buffer
-        end = data.find(b"\r\n\r\n") + 4
-        if data[:end] == self._last_raw and end > 4:
-            self.buffer = data[end:]
-            self.door.serve(self, self._last_head)
-            return True
         try:
             parsed = parse_request(data)
             if parsed is None and len(data) <= HEAD_LIMIT_BYTES:
@@ -128,10 +139,17 @@ class Client(asyncio.Protocol):
             return False
         head, end = parsed
         self.buffer = data[end:]
-        if end <= REPEATED_LIMIT_BYTES:
-            self._last_raw, self._last_head = data[:end], head
-        self.door.serve(self, head)
+        if data.startswith(self._request_line) and self._wasted < PATIENCE:
+            self._wasted += 1
+            self.door.serve(self, head, data[:end])
+        else:
+            self._request_line = data[: data.index(b"\n")]
+            self.door.serve(self, head)
         return True
+
+    def remember(self, known: KnownHead | None) -> None:
+        """The next request may have this head."""
+        self._known = known
 
     def feed_body(self, exchange: Exchange) -> None:
         """Give the exchange what is already here of its body."""
@@ -193,10 +211,10 @@ class Client(asyncio.Protocol):
         staying = exchange.head.keep_alive and not self.door.draining and exchange.body.done
         return staying and not (self.eof and not self.buffer)
 
-    def answered(self, keep: bool, unread: bool = False) -> None:
+    def answered(self, keep: bool, now: float, unread: bool = False) -> None:
         """The exchange has ended; the next may begin. `unread`: a body may follow that nobody wants."""
         exchange, self.exchange = self.exchange, None
-        self.quiet_since = monotonic()
+        self.quiet_since = now
         if not keep:
             unread = unread or (exchange is not None and exchange.uploading)
             self._close(gently=unread or bool(self.buffer))

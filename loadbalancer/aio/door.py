@@ -8,6 +8,7 @@ not by a timer for each request.
 import itertools
 import os
 from collections.abc import Callable
+from time import monotonic
 
 from loadbalancer.aio.admin import AdminExchange
 from loadbalancer.aio.client import Client
@@ -18,11 +19,15 @@ from loadbalancer.aio.replicas import Replicas
 from loadbalancer.counters import ADMIN, NOBODY, PROXY, Counters
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
+from loadbalancer.hashes import key_of
+from loadbalancer.known_head import KnownHead, known_head
 from loadbalancer.logs import get_logger
-from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of
+from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of, random_key
+from wire.bodies import EMPTY, request_body
 from wire.http1 import RequestHead
 
 READING = (b"GET", b"HEAD")
+BY_REQUEST_ID = "header:x-request-id"
 TICK_S = 0.25
 """How exact time-outs are."""
 ADMIN_BODY_BYTES = 64 * 1024
@@ -51,6 +56,9 @@ class Door:
         self.loop = self.replicas.socket_pool(settings.loop_socket)
         self._clients: set[Client] = set()
         self._key_of = key_source(settings.route_by)
+        self._by_chance = settings.route_by == "random"
+        self._by_id = settings.route_by.lower() == BY_REQUEST_ID
+        self._latency = self.counters.latency[PROXY]
         self._ids = itertools.count()
         self._id_start = os.urandom(5).hex().encode() + b"-"
         self._ticks = 0
@@ -58,8 +66,9 @@ class Door:
 
     # --- requests --------------------------------------------------------------------------------------------
 
-    def serve(self, client: Client, head: RequestHead) -> None:
-        """A request has come; its body, if any, is still in the client's buffer."""
+    def serve(self, client: Client, head: RequestHead, raw: bytes = b"") -> None:
+        """A request has come; its body, if any, is still in the client's buffer. `raw` is the head as it came, if it
+        may be worth remembering."""
         if head.upgrade is not None and head.upgrade != b"h2c":
             client.refuse(501, "Upgrade is not spoken here")
             return
@@ -68,15 +77,27 @@ class Door:
         if client.admin and head.target.startswith(ADMIN_STARTS) and is_admin(head.target):
             self._serve_admin(client, head, request_id)
         elif client.proxy:
-            self._serve_proxy(client, head, request_id, given)
+            self._serve_proxy(client, head, request_id, given, raw)
         else:
             close = self._ends(head)
             self._answer(client, head, failure(404, "only the admin API is here", request_id, close), close)
 
-    def _serve_proxy(self, client: Client, head: RequestHead, request_id: bytes, given: bool) -> None:
+    def serve_known(self, client: Client, known: KnownHead, request_id: bytes, data: bytes) -> None:
+        """The request that is `data` has come, whole, with a head that `known` has recognised."""
+        if not request_id:
+            request_id = self._id_start + b"%x" % next(self._ids)
+        kept = known.to_replica(request_id, data)
+        exchange = Exchange(self, client, known.head, request_id, kept, self._latency, EMPTY, monotonic())
+        exchange.key = random_key() if self._by_chance else key_of(request_id) if self._by_id else known.key
+        client.exchange = exchange
+        self.replicas.first_try(exchange)
+
+    def _serve_proxy(self, client: Client, head: RequestHead, request_id: bytes, given: bool, raw: bytes) -> None:
         kept = request_to_replica(head, request_id, given, b"replica")
-        exchange = Exchange(self, client, head, request_id, kept, self.counters.latency[PROXY])
+        exchange = Exchange(self, client, head, request_id, kept, self._latency, request_body(head), monotonic())
         exchange.key = self._key_of(head, client.address)
+        if raw:
+            client.remember(known_head(head, raw, kept, client.address, exchange.key))
         self._take_body(client, exchange)
         if client.exchange is exchange:
             self.replicas.first_try(exchange)
@@ -99,7 +120,8 @@ class Door:
             client.refuse(413, f"a body may have at most {ADMIN_BODY_BYTES} bytes here")
         else:
             kept = request_to_control(head, request_id, client.address)
-            exchange = AdminExchange(self, client, head, request_id, kept, self.counters.latency[ADMIN])
+            latency = self.counters.latency[ADMIN]
+            exchange = AdminExchange(self, client, head, request_id, kept, latency, request_body(head), monotonic())
             self._take_body(client, exchange)
             if client.exchange is exchange:
                 exchange.begin()
@@ -124,7 +146,7 @@ class Door:
 
     def _answer(self, client: Client, head: RequestHead, answer: bytes, close: bool) -> None:
         client.write_own(head.method, answer)
-        client.answered(not close, unread=has_body(head))
+        client.answered(not close, monotonic(), unread=has_body(head))
 
     # --- clients ---------------------------------------------------------------------------------------------
 

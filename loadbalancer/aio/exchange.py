@@ -29,7 +29,7 @@ from loadbalancer.forwarding import (
 )
 from loadbalancer.retry import FRESH_S, IDEMPOTENT, REPLAY_LIMIT_BYTES, Phase, may_retry
 from loadbalancer.routing import path_of
-from wire.bodies import EMPTY, Body, CloseBody, request_body, response_body
+from wire.bodies import EMPTY, Body, CloseBody, response_body
 from wire.http1 import HttpError, RequestHead, ResponseHead, parse_response
 
 if TYPE_CHECKING:
@@ -44,6 +44,9 @@ REPEATED_LIMIT_BYTES = 1024
 """Heads up to this size are remembered by their connection: they tend to repeat, and parsing costs a tenth of
 a request."""
 
+END = b"\r\n"
+CLOSE_END = CLOSE_LINE + END
+
 NO_REPLICA = "no server replica is available"
 REFUSED, TIMED_OUT, RESET = "refused", "timed out", "reset"
 
@@ -51,34 +54,41 @@ REFUSED, TIMED_OUT, RESET = "refused", "timed out", "reset"
 class Exchange:
     """A request that goes to a replica. `kept` is the head that the replica gets."""
 
-    # What most exchanges never change is kept in the class: making one is on the path of every request.
-    answer_body: Body | None = None
-    codes: list[int] | None = None
-    dechunk = False
-    keep = False
-    key = 0
-    partial = b""
-    phase = Phase.UNSENT
-    pool: Pool | None = None
-    replayable = True
-    reusable = False
-    status = 0
-    tried: tuple[int, ...] = ()
-    upstream: Upstream | None = None
-    _room = 0  # how long `kept` may grow: the head and REPLAY_LIMIT_BYTES; 0 until there is a body
-
     def __init__(
-        self, door: "Door", client: "Client", head: RequestHead, request_id: bytes, kept: bytes, latency: Latency
+        self,
+        door: "Door",
+        client: "Client",
+        head: RequestHead,
+        request_id: bytes,
+        kept: bytes,
+        latency: Latency,
+        body: Body,
+        now: float,
     ) -> None:
+        self.answer_body: Body | None = None
+        self.codes: list[int] | None = None
+        self.dechunk = False
+        self.keep = False
+        self.key = 0
+        self.partial = b""
+        self.phase = Phase.UNSENT
+        self.pool: Pool | None = None
+        self.replayable = True
+        self.reusable = False
+        self.status = 0
+        self.tried: tuple[int, ...] = ()
+        self.upstream: Upstream | None = None
+        self._room = 0  # how long `kept` may grow: the head and REPLAY_LIMIT_BYTES; 0 until there is a body
         self.door = door
         self.client = client
         self.head = head
         self.request_id = request_id
         self.kept = kept
         self.latency = latency
-        self.body: Body = request_body(head)
-        self.started_at = self.heard_at = monotonic()
+        self.body = body
+        self.started_at = self.heard_at = now
         self.repeatable = head.method in IDEMPOTENT
+        self.by_the_book = head.minor == 1 and head.method != b"HEAD"
 
     # --- the request ----------------------------------------------------------------------------------------
 
@@ -99,7 +109,7 @@ class Exchange:
         part = data if taken == len(data) else data[:taken]
         self.heard_at = monotonic()
         self._room = self._room or REPLAY_LIMIT_BYTES + len(self.kept)
-        if self.phase is Phase.UNSENT:
+        if self.phase == Phase.UNSENT:
             self.kept += part
             if len(self.kept) > self._room:
                 self.replayable = False
@@ -145,11 +155,34 @@ class Exchange:
         self.phase = Phase.ANSWERED
         upstream = self.upstream
         assert upstream is not None
-        end = data.find(b"\r\n\r\n") + 4
-        if upstream.last_head == data[:end]:
-            self._begin_answer(upstream.last_answer, data[end:])
+        if data.startswith(upstream.last_head):
+            self._begin_answer(upstream.last_answer, data[upstream.last_head_bytes :])
         else:
             self._read_head(upstream, data)
+
+    def answer_known(self, upstream: Upstream, data: bytes) -> None:
+        """The whole answer, all at once, with the head that was the last answer's on this connection: what `answer`
+        does with it, without what need not be found out again."""
+        answer = upstream.last_answer
+        client = self.client
+        keep = client.keep(self)
+        lead = answer.lead if answer.has_id else b"%bX-Request-Id: %b\r\n" % (answer.lead, self.request_id)
+        client.write(b"%b%b%b" % (lead, END if keep else CLOSE_END, data[upstream.last_head_bytes :]))
+        now = monotonic()
+        self.latency.add(now - self.started_at)
+        pool = self.pool
+        assert pool is not None
+        pool.codes[answer.code_class] += 1
+        self.upstream = None
+        if pool.unsettled:
+            self.door.replicas.settle(pool)
+        pool.done(upstream, answer.head.keep_alive, now)
+        client.answered(keep, now)
+
+    @property
+    def plain(self) -> bool:
+        """Whether an answer that is known can be passed on by `answer_known`."""
+        return self.phase == Phase.SENT and not self.partial and self.body.done and self.by_the_book
 
     def _read_head(self, upstream: Upstream, data: bytes) -> None:
         try:
@@ -167,7 +200,7 @@ class Exchange:
             return
         answer = answer_for_client(head)
         if end <= REPEATED_LIMIT_BYTES:
-            upstream.last_head, upstream.last_answer = data[:end], answer
+            upstream.remember(data[:end], answer)
         self._begin_answer(answer, data[end:])
 
     def _begin_answer(self, answer: Answer, rest: bytes) -> None:
@@ -279,8 +312,9 @@ class Exchange:
             reusable = self.keep = False
         if pool.unsettled:
             self.door.replicas.settle(pool)
-        pool.done(upstream, reusable)
-        self.client.answered(self.keep)
+        now = monotonic()
+        pool.done(upstream, reusable, now)
+        self.client.answered(self.keep, now)
 
     # --- how a try fails ------------------------------------------------------------------------------------
 
@@ -302,7 +336,7 @@ class Exchange:
         if self.answer_body is not None:
             self._ended_by_close(reset)
             return
-        if self.phase is Phase.ANSWERED:
+        if self.phase == Phase.ANSWERED:
             self._blame(RESET)
             self._give_up(502, "the server replica broke off within its answer")
             return
@@ -319,7 +353,7 @@ class Exchange:
         self._count(self.status // 100 if self.status < 600 else 0)
         if self.pool is not None and self.pool.unsettled:
             self.door.replicas.settle(self.pool)
-        self.client.answered(False)
+        self.client.answered(False, monotonic())
 
     def timed_out(self) -> None:
         """The upstream has been silent for too long."""
@@ -330,7 +364,7 @@ class Exchange:
             self._blame(TIMED_OUT)
             self._cut("the server replica was silent for too long within its answer")
             return
-        if phase is Phase.UNSENT:
+        if phase == Phase.UNSENT:
             self._give_up(503, "the server replica is overloaded")
             return
         self._blame(TIMED_OUT)
@@ -379,7 +413,7 @@ class Exchange:
         keep = self.head.minor == 1 and self.client.keep(self)  # an older client would have to be told that it may
         answer = failure(status, reason, self.request_id, not keep, retry_after_s)
         self.client.write_own(self.head.method, answer)
-        self.client.answered(keep)
+        self.client.answered(keep, monotonic())
 
     def no_replica(self) -> None:
         """There is nobody to try."""
@@ -413,7 +447,7 @@ class Exchange:
             return
         if settled and pool.unsettled:
             self.door.replicas.settle(pool)
-        if self.upstream is not None or self.phase is Phase.UNSENT:
+        if self.upstream is not None or self.phase == Phase.UNSENT:
             pool.remove(self)
 
     # --- backpressure of the answer -------------------------------------------------------------------------

@@ -36,13 +36,16 @@ class Passenger(Protocol):
 
     upstream: "Upstream | None"
     kept: bytes
-    phase: Phase
+    phase: int
     repeatable: bool
 
     @property
     def uploading(self) -> bool: ...
+    @property
+    def plain(self) -> bool: ...
 
     def answer(self, data: bytes, /) -> None: ...
+    def answer_known(self, upstream: "Upstream", data: bytes, /) -> None: ...
     def boarded(self) -> None: ...
     def lost(self, reset: bool, /) -> None: ...
     def unreachable(self, refused: bool, own_fault: bool, /) -> None: ...
@@ -54,14 +57,18 @@ class Passenger(Protocol):
 class Upstream(asyncio.Protocol):
     """One connection; `exchange` is what it carries now."""
 
-    __slots__ = ("exchange", "idle_since", "last_answer", "last_head", "pool", "transport")
+    __slots__ = (
+        "_last_bytes", "exchange", "idle_since", "last_answer", "last_head", "last_head_bytes", "pool", "transport"
+    )  # fmt: skip
 
     def __init__(self, pool: "Pool") -> None:
         self.pool = pool
         self.exchange: Passenger | None = None
         self.idle_since = 0.0
         self.last_head = b"never"  # the head of the last answer, and what was read in it: they tend to repeat
+        self.last_head_bytes = 0
         self.last_answer: Answer = None  # type: ignore[assignment]  # set with last_head
+        self._last_bytes = 0  # the size of a whole answer with that head; 0 if it has none that is its own
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # set before anyone sees it
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -81,8 +88,15 @@ class Upstream(asyncio.Protocol):
         exchange = self.exchange
         if exchange is None:
             self.abort()  # bytes that nobody asked for: the next exchange would take them for its answer
+        elif len(data) == self._last_bytes and exchange.plain and data.startswith(self.last_head):
+            exchange.answer_known(self, data)
         else:
             exchange.answer(data)
+
+    def remember(self, head: bytes, answer: Answer) -> None:
+        """The next answer may have this head."""
+        self.last_head, self.last_answer, self.last_head_bytes = head, answer, len(head)
+        self._last_bytes = len(head) + answer.body_bytes if answer.body_bytes else 0
 
     def eof_received(self) -> None:
         if self.exchange is None:
@@ -158,7 +172,7 @@ class Pool:
             self._in_flight[self.node_id] -= 1
             exchange.rejected()
 
-    def done(self, upstream: Upstream, reusable: bool) -> None:
+    def done(self, upstream: Upstream, reusable: bool, now: float) -> None:
         """The exchange of `upstream` has ended well."""
         upstream.exchange = None
         self._in_flight[self.node_id] -= 1
@@ -168,7 +182,7 @@ class Pool:
             upstream.idle_since = 0.0  # it was not idle before this one
             upstream.begin(self.waiting.popleft())
         else:
-            upstream.idle_since = monotonic()
+            upstream.idle_since = now
             self._idle.append(upstream)
 
     def remove(self, exchange: Passenger) -> None:

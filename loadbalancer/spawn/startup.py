@@ -49,7 +49,7 @@ class Startup:
             cluster_id=self.cluster_id,
             control_argv=python("loadbalancer.rest.gunicorn_app", "--settings", str(run_dir / "settings.json")),
             worker_argv=lambda slot: python(
-                "loadbalancer.aio.worker", "--config", str(run_dir / "door.json"), "--slot", str(slot)
+                "loadbalancer.aio.start", "--config", str(run_dir / "door.json"), "--slot", str(slot)
             ),
             ports=self.ports,
             bind=self.bind,
