@@ -23,7 +23,7 @@ FORBIDDEN_TRAILERS: Final = frozenset(
         *(b"transfer-encoding", b"content-length", b"host", b"trailer", b"te", b"connection", b"upgrade"),
         *(b"keep-alive", b"proxy-connection", b"content-encoding", b"content-type", b"content-range"),
         *(b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"expect", b"max-forwards"),
-        *(b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id"),
+        *(b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"x-request-id"),
     )
 )
 """Names that change framing, routing or trust if a peer merges trailers into the head (RFC 9110, 6.5.1)."""

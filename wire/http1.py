@@ -37,8 +37,16 @@ MAX_LENGTH_DIGITS: Final = 18
 
 HOP_BY_HOP: Final[frozenset[bytes]] = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade"))
 """Lines that concern one connection only. Not Transfer-Encoding: bodies pass in their framing."""
-NEVER_DROPPED: Final[frozenset[bytes]] = frozenset((b"content-length", b"transfer-encoding", b"host"))
-"""Lines that `Connection: <name>` can't take away: without them the next peer would find another end."""
+NEVER_DROPPED: Final[frozenset[bytes]] = frozenset(
+    (
+        *(b"content-length", b"transfer-encoding", b"host"),
+        *(b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded", b"via", b"x-request-id"),
+    )
+)
+"""Lines that `Connection: <name>` can't take away: without the first three the next peer would find another end,
+and the others are a proxy's own, by which it says who asks (Apache's CVE-2022-31813)."""
+FORWARDED_NAMES: Final = rb"forwarded|x[-_](?:forwarded[-_][^:]++|real[-_]ip)"
+"""Matches the lower-case names by which proxies say for whom they ask; with `_` too, which CGI and WSGI read alike."""
 
 
 class HttpError(Exception):
@@ -51,9 +59,10 @@ class HttpError(Exception):
 
 
 class _Head:
-    """What requests and responses share. `connection`: the lower-case options of all Connection lines."""
+    """What requests and responses share. `connection`: the lower-case options of all Connection lines. `has_id`: an
+    X-Request-Id came."""
 
-    __slots__ = ("chunked", "connection", "content_length", "hop", "keep_alive", "lines", "minor", "upgrade")
+    __slots__ = ("chunked", "connection", "content_length", "has_id", "hop", "keep_alive", "lines", "minor", "upgrade")
 
     def __init__(self, minor: int, lines: bytes) -> None:
         self.minor = minor
@@ -62,6 +71,7 @@ class _Head:
         self.chunked = False
         self.keep_alive = minor == 1
         self.upgrade: bytes | None = None
+        self.has_id = False
         self.hop = False
         self.connection: tuple[bytes, ...] = ()
 
@@ -76,10 +86,11 @@ class _Head:
 class RequestHead(_Head):
     """A request's head. `target` is in origin form or `*`; `lines` are the raw header lines with their CRLFs.
 
-    `host` and `upgrade` are in lower case. `hop` says that `lines` holds what `forwardable` must take out.
+    `host` and `upgrade` are in lower case. `hop` says that `lines` holds what `forwardable` must take out,
+    `forwarded` that a name of them is one of FORWARDED_NAMES.
     """
 
-    __slots__ = ("expect_continue", "host", "method", "target")
+    __slots__ = ("expect_continue", "forwarded", "host", "method", "target")
 
     def __init__(self, method: bytes, target: bytes, minor: int, lines: bytes) -> None:
         super().__init__(minor, lines)
@@ -87,17 +98,19 @@ class RequestHead(_Head):
         self.target = target
         self.host: bytes | None = None
         self.expect_continue = False
+        self.forwarded = False
 
 
 class ResponseHead(_Head):
-    """A response's head. Fields as in RequestHead; `status` is 100 to 999."""
+    """A response's head. Fields as in RequestHead; `status` is 100 to 999. `has_date`: a Date came."""
 
-    __slots__ = ("reason", "status")
+    __slots__ = ("has_date", "reason", "status")
 
     def __init__(self, status: int, reason: bytes, minor: int, lines: bytes) -> None:
         super().__init__(minor, lines)
         self.status = status
         self.reason = reason
+        self.has_date = False
 
 
 def parse_request(buffer: bytes | bytearray, start: int = 0) -> tuple[RequestHead, int] | None:
@@ -113,7 +126,7 @@ def parse_request(buffer: bytes | bytearray, start: int = 0) -> tuple[RequestHea
     _check_size(match.end() - start, match.start(4) - start, lines)
     head = RequestHead(method, target, 1 if minor == b"1" else 0, lines)
     for name, value in _REQUEST_NOTABLE.findall(b"\n" + lines.lower()):
-        _REQUEST_FIELDS[name](head, value)
+        _REQUEST_FIELDS.get(name, _forwarded)(head, value)
     _settle(head, 400)
     if head.host is None and head.minor:
         raise HttpError(400, "Host is missing")
@@ -218,6 +231,14 @@ def _hop(head: _Head, value: bytes) -> None:
     head.hop = True
 
 
+def _identified(head: _Head, value: bytes) -> None:
+    head.has_id = True
+
+
+def _dated(head: ResponseHead, value: bytes) -> None:
+    head.has_date = True
+
+
 def _host(head: RequestHead, value: bytes) -> None:
     if head.host is not None:
         raise HttpError(400, "Host is repeated")
@@ -225,6 +246,10 @@ def _host(head: RequestHead, value: bytes) -> None:
     if match is None:
         raise HttpError(400, "Host is malformed")
     head.host = match.group(1)
+
+
+def _forwarded(head: RequestHead, value: bytes) -> None:
+    head.forwarded = True
 
 
 def _expect(head: RequestHead, value: bytes) -> None:
@@ -331,18 +356,20 @@ _COMMON_FIELDS: Final[dict[bytes, Callable[[_Head, bytes], None]]] = {
     b"keep-alive": _hop,
     b"proxy-connection": _hop,
     b"te": _hop,
+    b"x-request-id": _identified,
 }
 _REQUEST_FIELDS: Final[dict[bytes, Callable[[RequestHead, bytes], None]]] = {
     b"host": _host,
     b"expect": _expect,
     **_COMMON_FIELDS,
 }
-_RESPONSE_FIELDS: Final[dict[bytes, Callable[[ResponseHead, bytes], None]]] = {**_COMMON_FIELDS}
+_RESPONSE_FIELDS: Final[dict[bytes, Callable[[ResponseHead, bytes], None]]] = {b"date": _dated, **_COMMON_FIELDS}
 
 
-def _notable(names: Collection[bytes]) -> re.Pattern[bytes]:
-    """Finds (name, value) in lower-case lines behind an LF; values keep their trailing white space."""
-    return re.compile(rb"\n(" + b"|".join(map(re.escape, names)) + rb"):[ \t]*+([^\r]*+)")
+def _notable(*names: bytes) -> re.Pattern[bytes]:
+    """Finds (name, value) in lower-case lines behind an LF; values keep their trailing white space. `names` are
+    expressions."""
+    return re.compile(rb"\n(" + b"|".join(names) + rb"):[ \t]*+([^\r]*+)")
 
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
@@ -356,8 +383,8 @@ _OTHER_VERSION: Final = re.compile(_TOKEN + rb" [!\"$-~]++ HTTP/[0-9]\.[0-9]")
 _RESPONSE: Final = re.compile(_STATUS_START + rb"\r\n" + _LINES)
 _STATUS_LINE: Final = re.compile(_STATUS_START + rb"\Z")
 _IMPOSSIBLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
-_REQUEST_NOTABLE: Final = _notable(_REQUEST_FIELDS)
-_RESPONSE_NOTABLE: Final = _notable(_RESPONSE_FIELDS)
+_REQUEST_NOTABLE: Final = _notable(*map(re.escape, _REQUEST_FIELDS), FORWARDED_NAMES)
+_RESPONSE_NOTABLE: Final = _notable(*map(re.escape, _RESPONSE_FIELDS))
 _HARMLESS_OPTIONS: Final[frozenset[bytes]] = HOP_BY_HOP | {b"close", b""}
 _SMALL_HEAD: Final = 4 * MAX_FIELDS  # a line is at least `a:` and CRLF, so a smaller head breaks no limit
 _CONNECTION: Final = re.compile(rb"\nconnection:([^\r]*+)")

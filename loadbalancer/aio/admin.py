@@ -40,7 +40,7 @@ class AdminExchange(Exchange):
         self.redirected = True
         self.body = EMPTY if self.body.done else self.body
         self.replayable = True
-        self.kept = redirected(self.head, target, self.request_id, self.client.address)
+        self.kept = redirected(self.head, target, self.request_id, self.client.address, self.client.peer)
         self.move(self.door.loop)
         return True
 

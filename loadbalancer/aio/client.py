@@ -14,7 +14,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from loadbalancer.aio.exchange import REPEATED_LIMIT_BYTES, Exchange
-from loadbalancer.forwarding import failure
+from loadbalancer.forwarded import Origin
 from wire.http1 import HttpError, RequestHead, parse_request
 
 if TYPE_CHECKING:
@@ -31,7 +31,11 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Client(asyncio.Protocol):
-    """One client connection. `admin` and `proxy` say whose paths its listener serves."""
+    """One client connection. `admin` and `proxy` say whose paths its listener serves.
+
+    `peer` is the address of the connection's other end, `address` that of the client who asked last: the peer's, or
+    another by a trusted proxy's word.
+    """
 
     __slots__ = (
         "_last_head",
@@ -46,6 +50,8 @@ class Client(asyncio.Protocol):
         "eof",
         "exchange",
         "lingering",
+        "origin",
+        "peer",
         "proxy",
         "quiet_since",
         "transport",
@@ -56,8 +62,9 @@ class Client(asyncio.Protocol):
         self.admin = admin
         self.proxy = proxy
         self.exchange: Exchange | None = None
-        self.buffer = b""
-        self.address = b""
+        self.buffer: bytes = b""
+        self.address = self.peer = b""
+        self.origin: Origin = None  # type: ignore[assignment]  # with the transport
         self.eof = False
         self.lingering = False
         self.quiet_since = monotonic()  # when the last answer ended, or the head that is not whole began
@@ -72,11 +79,18 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, not the base class
-        peer: tuple[str, int] | str | None = transport.get_extra_info("peername")
-        self.address = peer[0].encode() if isinstance(peer, tuple) else b""
+        name: tuple[str, int] | str | None = transport.get_extra_info("peername")
+        self.come_from(name[0] if isinstance(name, tuple) else "")
+        self.peer = self.address
         if not self.door.admit(self):
-            self.write(failure(503, "too many connections", b"", close=True, retry_after_s=1))
+            self.write(self.door.failure(503, "too many connections", b"", close=True))
             self._close(gently=not self.door.crowded)
+
+    def come_from(self, address: str) -> None:
+        """Take `address` for the one that this connection's requests come from."""
+        scheme = b"http" if self.transport.get_extra_info("sslcontext") is None else b"https"
+        self.origin = Origin(self.door.trust, address, scheme)
+        self.address = self.origin.address
 
     def data_received(self, data: bytes) -> None:
         self.door.counters.bytes_in += len(data)
@@ -128,8 +142,11 @@ class Client(asyncio.Protocol):
             return False
         head, end = parsed
         self.buffer = data[end:]
+        self.address = self.origin.settle(head)
         if end <= REPEATED_LIMIT_BYTES:
             self._last_raw, self._last_head = data[:end], head
+        else:
+            self._last_raw = b""  # `address` is no longer that head's
         self.door.serve(self, head)
         return True
 
@@ -206,7 +223,7 @@ class Client(asyncio.Protocol):
     def refuse(self, status: int, reason: str) -> None:
         """Answer what is no request, and close."""
         self.door.own_codes[status // 100] += 1
-        self.write(failure(status, reason, b"", close=True))
+        self.write(self.door.failure(status, reason, b"", close=True))
         self._close(gently=True)
 
     def cut(self) -> None:

@@ -7,6 +7,7 @@ not by a timer for each request.
 
 import itertools
 import os
+import time
 from collections.abc import Callable
 
 from loadbalancer.aio.admin import AdminExchange
@@ -17,9 +18,11 @@ from loadbalancer.aio.outbox import Outbox
 from loadbalancer.aio.replicas import Replicas
 from loadbalancer.counters import ADMIN, NOBODY, PROXY, Counters
 from loadbalancer.door_settings import DoorSettings
+from loadbalancer.forwarded import Trust
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
 from loadbalancer.logs import get_logger
 from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of
+from wire.exchange import http_date
 from wire.http1 import RequestHead
 
 READING = (b"GET", b"HEAD")
@@ -33,9 +36,11 @@ CLIENT_TICKS = 4
 
 
 class Door:
-    """`on_empty` is called when a draining door has lost its last client."""
+    """`on_empty` is called when a draining door has lost its last client. `wall` says the Unix time in seconds."""
 
-    def __init__(self, settings: DoorSettings, slot: int, limits: Limits) -> None:
+    def __init__(
+        self, settings: DoorSettings, slot: int, limits: Limits, wall: Callable[[], float] = time.time
+    ) -> None:
         self.settings = settings
         self.slot = slot
         self.limits = limits
@@ -43,12 +48,15 @@ class Door:
         self.outbox = Outbox()
         self.own_codes = self.counters.codes(PROXY, NOBODY)
         self.hides_404 = settings.unknown_path == "course"
+        self.trust = Trust(settings.trusted_proxies)
+        self.date_line = b"Date: %b\r\n" % http_date(wall())  # for answers without one; at most TICK_S old
         self.draining = False
         self.on_empty: Callable[[], None] = lambda: None
         self._log = get_logger(f"door-{slot}")
         self.replicas = Replicas(settings, limits, self.counters, self.outbox, self._log)
         self.control = self.replicas.socket_pool(settings.control_socket)
         self.loop = self.replicas.socket_pool(settings.loop_socket)
+        self._wall = wall
         self._clients: set[Client] = set()
         self._key_of = key_source(settings.route_by)
         self._ids = itertools.count()
@@ -71,7 +79,7 @@ class Door:
             self._serve_proxy(client, head, request_id, given)
         else:
             close = self._ends(head)
-            self._answer(client, head, failure(404, "only the admin API is here", request_id, close), close)
+            self._answer(client, head, self.failure(404, "only the admin API is here", request_id, close), close)
 
     def _serve_proxy(self, client: Client, head: RequestHead, request_id: bytes, given: bool) -> None:
         kept = request_to_replica(head, request_id, given, b"replica")
@@ -98,7 +106,7 @@ class Door:
         elif head.content_length is not None and head.content_length > ADMIN_BODY_BYTES:
             client.refuse(413, f"a body may have at most {ADMIN_BODY_BYTES} bytes here")
         else:
-            kept = request_to_control(head, request_id, client.address)
+            kept = request_to_control(head, request_id, client.address, client.peer)
             exchange = AdminExchange(self, client, head, request_id, kept, self.counters.latency[ADMIN])
             self._take_body(client, exchange)
             if client.exchange is exchange:
@@ -112,11 +120,17 @@ class Door:
 
     def _status(self, path: bytes, method: bytes, request_id: bytes, close: bool) -> bytes:
         if method not in READING:
-            return failure(405, "method not allowed", request_id, close, lines=b"Allow: GET, HEAD\r\n")
+            return self.failure(405, "method not allowed", request_id, close, lines=b"Allow: GET, HEAD\r\n")
         if path == READY_PATH and not self.ready:
-            return failure(503, "not ready", request_id, close, retry_after_s=1)
+            return self.failure(503, "not ready", request_id, close)
         body = b'{"message": "%b", "status": "successful"}' % path.rpartition(b"/")[2]
-        return own_answer(200, body, request_id, close)
+        return own_answer(200, body, request_id, close, self.date_line)
+
+    def failure(
+        self, status: int, message: str, request_id: bytes, close: bool, retry_after_s: int = 1, lines: bytes = b""
+    ) -> bytes:
+        """`forwarding.failure`, with Date."""
+        return failure(status, message, request_id, close, retry_after_s, self.date_line + lines)
 
     def _ends(self, head: RequestHead) -> bool:
         """Whether the connection ends with an answer that we give at once: a body that may follow is not read."""
@@ -172,6 +186,7 @@ class Door:
     def tick(self, now: float) -> None:
         """To be called each TICK_S: enforces time-outs."""
         self._ticks += 1
+        self.date_line = b"Date: %b\r\n" % http_date(self._wall())
         self.replicas.tick(now)
         if self._ticks % CLIENT_TICKS == 0:
             for client in list(self._clients):

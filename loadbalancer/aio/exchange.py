@@ -23,7 +23,6 @@ from loadbalancer.forwarding import (
     KEEP_LINE,
     Answer,
     answer_for_client,
-    failure,
     lead_end,
     unknown_path,
 )
@@ -184,7 +183,8 @@ class Exchange:
                 return
         if self.head.minor and (head.minor or self.answer_body.__class__ is not CloseBody):
             keep = self.keep = self.answer_body.__class__ is not CloseBody and self.client.keep(self)
-            lead = answer.lead + lead_end(answer, self.request_id, b"" if keep else CLOSE_LINE)
+            ending = b"" if keep else CLOSE_LINE
+            lead = answer.lead + lead_end(answer, self.request_id, ending, self.door.date_line)
         else:
             lead, rest = self._lead_for_old(answer, rest[:taken])
         self._pass_first(lead, rest if taken >= len(rest) else rest[:taken])
@@ -221,7 +221,7 @@ class Exchange:
         if self.dechunk:
             answer = answer_for_client(head, FRAMING)
             part = response_body(head, self.head.method).take(part)[0] if part else part
-        return answer.lead + lead_end(answer, self.request_id, ending), part
+        return answer.lead + lead_end(answer, self.request_id, ending, self.door.date_line), part
 
     def _pass_first(self, lead: bytes, part: bytes) -> None:
         if len(part) <= JOIN_LIMIT_BYTES:
@@ -294,7 +294,7 @@ class Exchange:
     def rejected(self) -> None:
         """The pool's queue is full."""
         self.pool = None
-        self._answer_ourselves(503, "the server replica is overloaded", retry_after_s=1)
+        self._answer_ourselves(503, "the server replica is overloaded")
 
     def lost(self, reset: bool) -> None:
         """The connection ended, by a reset or by an orderly close."""
@@ -369,15 +369,15 @@ class Exchange:
     # --- how it ends without an answer ----------------------------------------------------------------------
 
     def _give_up(self, status: int, reason: str) -> None:
-        self._answer_ourselves(status, reason, retry_after_s=1 if status == 503 else 0)
+        self._answer_ourselves(status, reason)
 
-    def _answer_ourselves(self, status: int, reason: str, retry_after_s: int = 0) -> None:
+    def _answer_ourselves(self, status: int, reason: str, retry_after_s: int = 1) -> None:
         self.pool = None
         if status == 503:
             self.codes = None
         self._count(status // 100)
         keep = self.head.minor == 1 and self.client.keep(self)  # an older client would have to be told that it may
-        answer = failure(status, reason, self.request_id, not keep, retry_after_s)
+        answer = self.door.failure(status, reason, self.request_id, not keep, retry_after_s)
         self.client.write_own(self.head.method, answer)
         self.client.answered(keep)
 

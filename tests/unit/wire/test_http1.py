@@ -116,6 +116,25 @@ class RequestHeads(unittest.TestCase):
             self.assertTrue(request(line).hop, line)
         self.assertFalse(request(b"X-Connection: close", b"Tea: please").hop)
 
+    def test_ids_and_dates_are_noticed(self) -> None:
+        self.assertTrue(request(b"A: b", b"X-Request-ID:").has_id)
+        self.assertFalse(request(b"X_Request_Id: 1", b"A: x-request-id: 1").has_id)
+        answer = response(b"date: x", b"x-request-id: y")
+        self.assertTrue(answer.has_date and answer.has_id)
+        answer = response(b"Last-Modified: x", b"Update: y")
+        self.assertFalse(answer.has_date or answer.has_id)
+
+    def test_lines_by_which_proxies_speak_are_noticed(self) -> None:
+        for line in (
+            b"Forwarded: for=x",
+            *(b"X-Forwarded-For: 1", b"x_forwarded_for: 1", b"X-Forwarded_Proto:", b"X-FORWARDED-ANYTHING: 1"),
+            *(b"X-Real-IP: 1", b"X_Real_Ip: 1"),
+        ):
+            self.assertTrue(request(b"A: b", line, b"Content-Length: 2").forwarded, line)
+            self.assertEqual(request(line, b"Content-Length: 2").content_length, 2)
+        others = (b"X-Forwarded: 1", b"X-Forwarded-: 1", b"X-Real: 1", b"XForwarded-For: 1", b"A: x-forwarded-for: 1")
+        self.assertFalse(request(b"A: b", *others, b"Via: 1.1 x").forwarded)
+
     def test_expect(self) -> None:
         self.assertTrue(request(b"Expect: 100-Continue").expect_continue)
         self.assertFalse(request(b"Expect: 100-continue", start=b"GET / HTTP/1.0\r\n").expect_continue)

@@ -11,13 +11,15 @@ from loadbalancer.aio.replicas import Replicas
 
 class PassingThrough(DoorCase):
     async def test_request_and_answer_pass_unchanged_with_one_request_id(self) -> None:
-        rig = await self.rig(saying(b"HTTP/1.1 201 Made\r\nX-A:  b \r\nContent-Length: 2\r\n\r\nok"))
+        date = b"Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"
+        rig = await self.rig(saying(b"HTTP/1.1 201 Made\r\n" + date + b"X-A:  b \r\nContent-Length: 2\r\n\r\nok"))
         client = await rig.connect()
         status, head, body = await client.get(b"/home?x=1", b"X-Odd:  v \r\n")
         self.assertEqual((status, body), (201, b"ok"))
-        self.assertTrue(head.startswith(b"HTTP/1.1 201 Made\r\nX-A:  b \r\nContent-Length: 2\r\nX-Request-Id: "))
+        lines = date + b"X-A:  b \r\nContent-Length: 2\r\nVia: 1.1 carousel\r\n"
+        self.assertTrue(head.startswith(b"HTTP/1.1 201 Made\r\n" + lines + b"X-Request-Id: "), head)
         sent = rig.replicas[0].visits[0].head
-        self.assertTrue(sent.startswith(b"GET /home?x=1 HTTP/1.1\r\nHost: door\r\nX-Odd:  v \r\nX-Request-Id: "))
+        self.assertTrue(sent.startswith(b"GET /home?x=1 HTTP/1.1\r\nHost: door\r\nX-Odd:  v \r\nX-Forwarded-For: "))
         self.assertEqual(sent.split(b"X-Request-Id: ")[1][:-2], head.split(b"X-Request-Id: ")[1][:-2])
 
     async def test_a_good_request_id_is_kept_and_a_bad_one_replaced(self) -> None:
