@@ -98,14 +98,19 @@ class CloseBody:
 class ChunkedBody:
     """A chunked body. `status` is what its faults are answered with: 400 a client's, 502 an upstream's.
 
+    `limit`: bytes of payload that it may carry (0: any); the chunk that would exceed it is refused with 413 when its
+    size is read.
+
     It is either inside a chunk's data, `_left` bytes before its end, or (with `_left` 0) waits for the line
     that `_line` reads, of which `_carry` came already.
     """
 
-    __slots__ = ("_carry", "_left", "_line", "_status", "_trailers_size", "done")
+    __slots__ = ("_carry", "_left", "_limit", "_line", "_size", "_status", "_trailers_size", "done")
 
-    def __init__(self, status: int = 400) -> None:
+    def __init__(self, status: int = 400, limit: int = 0) -> None:
         self.done = False
+        self._limit = limit
+        self._size = 0
         self._status = status
         self._left = 0
         self._carry = b""
@@ -151,6 +156,9 @@ class ChunkedBody:
         if _SIZE_LINE.fullmatch(line) is None:
             raise self._fault("malformed chunk size")
         self._left = int(line, 16)
+        self._size += self._left
+        if self._limit and self._size > self._limit:
+            raise HttpError(413, f"the body is larger than {self._limit} bytes")
         self._line = self._data_end if self._left else self._trailer_line
 
     def _data_end(self, line: bytes) -> None:

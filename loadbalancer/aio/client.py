@@ -26,6 +26,8 @@ PIPELINE_LIMIT_BYTES = 64 * 1024
 """Bytes of further requests that are read while one is under way."""
 LINGER_S = 2.0
 """How long a client that was refused may go on sending before it is cut."""
+WITH_BODY = frozenset((b"POST", b"PUT", b"PATCH"))
+"""Methods whose requests have a body: in HTTP/1.0, which has no chunks, its length must be said."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -137,10 +139,11 @@ class Client(asyncio.Protocol):
                 return False
             if parsed is None or parsed[1] > HEAD_LIMIT_BYTES:
                 raise HttpError(431, "the head is too large")
+            head, end = parsed
+            self._check_length(head)
         except HttpError as error:
             self.refuse(error.status, error.reason)
             return False
-        head, end = parsed
         self.buffer = data[end:]
         self.address = self.origin.settle(head)
         if end <= REPEATED_LIMIT_BYTES:
@@ -149,6 +152,15 @@ class Client(asyncio.Protocol):
             self._last_raw = b""  # `address` is no longer that head's
         self.door.serve(self, head)
         return True
+
+    def _check_length(self, head: RequestHead) -> None:
+        """Raises HttpError: 413 if the body is too large, 411 if HTTP/1.0 does not say how large (RFC 1945, 7.2.2)."""
+        length = head.content_length
+        if length is None:
+            if not head.minor and head.method in WITH_BODY:
+                raise HttpError(411, "Content-Length is missing")
+        elif 0 < self.door.settings.body_limit_bytes < length:
+            raise HttpError(413, f"the body is larger than {self.door.settings.body_limit_bytes} bytes")
 
     def feed_body(self, exchange: Exchange) -> None:
         """Give the exchange what is already here of its body."""

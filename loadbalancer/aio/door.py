@@ -22,6 +22,7 @@ from loadbalancer.forwarded import Trust
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
 from loadbalancer.logs import get_logger
 from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of
+from wire.bodies import ChunkedBody
 from wire.exchange import http_date
 from wire.http1 import RequestHead
 
@@ -85,14 +86,16 @@ class Door:
         kept = request_to_replica(head, request_id, given, b"replica")
         exchange = Exchange(self, client, head, request_id, kept, self.counters.latency[PROXY])
         exchange.key = self._key_of(head, client.address)
-        self._take_body(client, exchange)
+        self._take_body(client, exchange, self.settings.body_limit_bytes)
         if client.exchange is exchange:
             self.replicas.first_try(exchange)
 
-    def _take_body(self, client: Client, exchange: Exchange) -> None:
+    def _take_body(self, client: Client, exchange: Exchange, limit_bytes: int) -> None:
         client.exchange = exchange
         if not exchange.uploading:
             return
+        if limit_bytes and exchange.head.chunked:
+            exchange.body = ChunkedBody(limit=limit_bytes)
         if client.buffer:
             client.feed_body(exchange)
         if exchange.head.expect_continue and exchange.uploading and client.exchange is exchange:
@@ -104,11 +107,11 @@ class Door:
             close = self._ends(head)
             self._answer(client, head, self._status(path, head.method, request_id, close), close)
         elif head.content_length is not None and head.content_length > ADMIN_BODY_BYTES:
-            client.refuse(413, f"a body may have at most {ADMIN_BODY_BYTES} bytes here")
+            client.refuse(413, f"the body is larger than {ADMIN_BODY_BYTES} bytes")
         else:
             kept = request_to_control(head, request_id, client.address, client.peer)
             exchange = AdminExchange(self, client, head, request_id, kept, self.counters.latency[ADMIN])
-            self._take_body(client, exchange)
+            self._take_body(client, exchange, ADMIN_BODY_BYTES)
             if client.exchange is exchange:
                 exchange.begin()
 

@@ -23,6 +23,7 @@ from loadbalancer.forwarding import (
     KEEP_LINE,
     Answer,
     answer_for_client,
+    interim_for_client,
     lead_end,
     unknown_path,
 )
@@ -43,6 +44,13 @@ REPEATED_LIMIT_BYTES = 1024
 """Heads up to this size are remembered by their connection: they tend to repeat, and parsing costs a tenth of
 a request."""
 
+DRAIN_LIMIT_BYTES = 64 * 1024
+"""The longest body that is read though another answer takes its place, so that its connection can be used again. Go's
+client reads 2 KiB of a redirect's for the same end; pages that say 404 are longer."""
+
+MAX_INTERIM = 100
+"""The most 1xx before an answer: CPython's and Ruby's HTTP clients and fasthttp bear as many."""
+
 NO_REPLICA = "no server replica is available"
 REFUSED, TIMED_OUT, RESET = "refused", "timed out", "reset"
 
@@ -54,6 +62,7 @@ class Exchange:
     answer_body: Body | None = None
     codes: list[int] | None = None
     dechunk = False
+    interim = 0
     keep = False
     key = 0
     partial = b""
@@ -146,13 +155,17 @@ class Exchange:
         assert upstream is not None
         end = data.find(b"\r\n\r\n") + 4
         if upstream.last_head == data[:end]:
-            self._begin_answer(upstream.last_answer, data[end:])
+            self._begin_answer(upstream.last_answer, data, end)
         else:
             self._read_head(upstream, data)
 
     def _read_head(self, upstream: Upstream, data: bytes) -> None:
         try:
             parsed = parse_response(data)
+            while parsed is not None and parsed[0].status < 200:
+                self._pass_interim(parsed[0])
+                data = data[parsed[1] :]
+                parsed = parse_response(data)
         except HttpError as error:
             self._broken(error.reason)
             return
@@ -161,18 +174,16 @@ class Exchange:
             self.heard_at = monotonic()
             return
         head, end = parsed
-        if head.status < 200:
-            self._interim(head, data, end)
-            return
         answer = answer_for_client(head)
         if end <= REPEATED_LIMIT_BYTES:
             upstream.last_head, upstream.last_answer = data[:end], answer
-        self._begin_answer(answer, data[end:])
+        self._begin_answer(answer, data, end)
 
-    def _begin_answer(self, answer: Answer, rest: bytes) -> None:
+    def _begin_answer(self, answer: Answer, data: bytes, end: int) -> None:
         head = answer.head
-        if self._diverted(head):
+        if self._diverted(head, data, end):
             return
+        rest = data[end:]
         self.status = head.status
         if len(rest) == head.content_length and self.head.method != b"HEAD" and head.status != 304:
             self.answer_body = EMPTY  # it is whole: nothing is left to be found out
@@ -248,39 +259,50 @@ class Exchange:
         if body.done:
             self._finish(self.reusable and taken == len(data))
 
-    def _interim(self, head: ResponseHead, data: bytes, end: int) -> None:
+    def _pass_interim(self, head: ResponseHead) -> None:
         """1xx: 100 was given by ourselves, 101 was not asked for, the others pass to clients of HTTP/1.1."""
-        if head.status == 101:
-            self._broken("it switched protocols unasked")
-            return
+        self.interim += 1
+        if head.status == 101 or self.interim > MAX_INTERIM:
+            raise HttpError(502, "switch of protocols unasked" if head.status == 101 else "1xx once too often")
         if head.status != 100 and self.head.minor:
-            self.client.write(data[:end])
-        self.partial = b""
-        if end < len(data):
-            self.answer(data[end:])
+            self.client.write(interim_for_client(head))
 
-    def _diverted(self, head: ResponseHead) -> bool:
+    def _diverted(self, head: ResponseHead, data: bytes, end: int) -> bool:
         """Whether another answer takes the place of this one: the spec's 400 for a path that no replica
-        knows."""
+        knows. `data[:end]` is the answer's head."""
         if head.status != 404 or not self.door.hides_404 or self.head.method != b"GET":
             return False
-        self._drop_pool(settled=True)
-        self._answer_ourselves(400, unknown_path(path_of(self.head.target)))
+        try:
+            body = response_body(head, b"GET")
+            taken = 0 if body.done else body.feed(data[end:])
+        except HttpError as error:
+            self._broken(error.reason)
+            return True
+        if body.done or not _worth_reading(head, len(data)):
+            self._leave_upstream(body.done and head.keep_alive and end + taken == len(data))
+            self._answer_ourselves(400, unknown_path(path_of(self.head.target)))
+        else:
+            self.partial = data  # and again from the head on when more of it is here
+            self.heard_at = monotonic()
         return True
 
     def _finish(self, reusable: bool) -> None:
         """The answer is whole."""
+        self._count(self.status // 100 if self.status < 600 else 0)
+        if not self.body.done:
+            self.keep = False
+        self._leave_upstream(reusable)
+        self.client.answered(self.keep)
+
+    def _leave_upstream(self, reusable: bool) -> None:
+        """The upstream has answered well. Its connection is kept if it is `reusable` and took all of the request."""
         upstream, pool = self.upstream, self.pool
         assert upstream is not None
         assert pool is not None
         self.upstream = None
-        self._count(self.status // 100 if self.status < 600 else 0)
-        if not self.body.done:
-            reusable = self.keep = False
         if pool.unsettled:
             self.door.replicas.settle(pool)
-        pool.done(upstream, reusable)
-        self.client.answered(self.keep)
+        pool.done(upstream, reusable and self.body.done)
 
     # --- how a try fails ------------------------------------------------------------------------------------
 
@@ -338,7 +360,7 @@ class Exchange:
 
     def _broken(self, reason: str) -> None:
         """The upstream does not speak HTTP."""
-        self._drop_pool(settled=False)
+        self._drop_pool()
         self._give_up(502, f"the server replica gave a {reason}")
 
     def _blame(self, kind: str) -> None:
@@ -387,7 +409,7 @@ class Exchange:
 
     def _cut(self, reason: str) -> None:
         """The answer can't be completed: the client must see that it is not whole."""
-        self._drop_pool(settled=False)
+        self._drop_pool()
         self._count(0)
         self.door.log_cut(self.request_id, reason)
         self.client.cut()
@@ -399,21 +421,17 @@ class Exchange:
 
     def withdraw(self) -> None:
         """Leave the replica; who calls answers, and counts that."""
-        self._drop_pool(settled=False)
+        self._drop_pool()
 
     def _count(self, code_class: int) -> None:
         codes = self.codes
         (self.door.own_codes if codes is None else codes)[code_class] += 1
         self.latency.add(monotonic() - self.started_at)
 
-    def _drop_pool(self, settled: bool) -> None:
-        """Leave the pool, if the exchange is still in it. `settled`: the upstream has answered well."""
+    def _drop_pool(self) -> None:
+        """Leave the pool, if the exchange is still in it; its connection is aborted."""
         pool, self.pool = self.pool, None
-        if pool is None:
-            return
-        if settled and pool.unsettled:
-            self.door.replicas.settle(pool)
-        if self.upstream is not None or self.phase is Phase.UNSENT:
+        if pool is not None and (self.upstream is not None or self.phase is Phase.UNSENT):
             pool.remove(self)
 
     # --- backpressure of the answer -------------------------------------------------------------------------
@@ -427,3 +445,9 @@ class Exchange:
         if self.upstream is not None:
             self.heard_at = monotonic()
             self.upstream.transport.resume_reading()
+
+
+def _worth_reading(head: ResponseHead, size: int) -> bool:
+    """Whether the rest of an answer that nobody wants, `size` bytes of it here, costs less than another connection."""
+    short = size if head.chunked else head.content_length
+    return head.keep_alive and short is not None and short <= DRAIN_LIMIT_BYTES

@@ -89,6 +89,25 @@ class Chunks(unittest.TestCase):
                 body.feed(data[:end])
             self.assertFalse(body.eof(), end)
 
+    @given(st.lists(st.binary(max_size=20)), st.integers(1, 60), st.lists(st.integers(0, 300)))
+    def test_its_payload_is_bounded_wherever_it_is_cut(
+        self, payloads: list[bytes], limit: int, cuts: list[int]
+    ) -> None:
+        body = ChunkedBody(limit=limit)
+        whole = b"".join(payloads)
+        if len(whole) <= limit:
+            self.assertEqual(fed_in_pieces(body, chunked(payloads), cuts)[0], whole)
+            return
+        with self.assertRaises(HttpError) as caught:
+            fed_in_pieces(body, chunked(payloads), cuts)
+        self.assertEqual(caught.exception.status, 413)
+
+    def test_the_chunk_that_is_too_much_is_refused_by_its_size(self) -> None:
+        body = ChunkedBody(limit=4)
+        self.assertEqual(body.feed(b"4\r\nabcd\r\n"), 9)
+        with self.assertRaises(HttpError):
+            body.feed(b"1\r\n")
+
     def test_framing_that_peers_read_differently_is_refused(self) -> None:
         for data in (
             b"5;ext=1\r\nhello\r\n0\r\n\r\n",
