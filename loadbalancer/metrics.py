@@ -49,7 +49,11 @@ COUNTERS: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
     ("retries_denied", "Retries that the budget did not allow.", lambda r: r.report["retries_denied"]),
     ("respawns", "Replicas started in the place of others.", lambda r: r.respawns),
     ("clients_accepted", "Connections taken from clients.", lambda r: r.report["clients_accepted"]),
-    ("clients_refused", "Connections of clients past the limit.", lambda r: r.report["clients_refused"]),
+    (
+        "clients_refused",
+        "Connections of clients past the limit, or without the PROXY header asked of them.",
+        lambda r: r.report["clients_refused"],
+    ),
     ("received_bytes", "Bytes from clients.", lambda r: r.report["bytes_in"]),
     ("sent_bytes", "Bytes to clients.", lambda r: r.report["bytes_out"]),
 )

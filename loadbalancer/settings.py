@@ -128,7 +128,9 @@ class Settings(BaseSettings):
         (), description="Networks (10.0.0.0/8, …) whose X-Forwarded-…, Forwarded and PROXY headers are believed"
     )
     accept_proxy_protocol: bool = Field(
-        False, description="Every connection begins with a PROXY header (v1 or v2), as HAProxy's send-proxy writes it"
+        False,
+        description="Every connection must begin with a PROXY header (v1 or v2), as HAProxy's send-proxy writes it; "
+        "the carousel command then needs --admin-port",
     )
     tls_cert: str = Field("", description="A certificate chain in PEM: turns TLS on, at --tls-port")
     tls_key: str = Field("", description="Its key in PEM; both are read again when they change")
@@ -223,6 +225,11 @@ class Settings(BaseSettings):
             raise ValueError("--runtime static needs --backends")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("--tls-cert and --tls-key need each other")
+        if self.tls_cert and self.accept_proxy_protocol:
+            raise ValueError(
+                "--accept-proxy-protocol does not go with --tls-cert: the PROXY header comes before the handshake, "
+                "where asyncio's TLS can't read it; let the proxy end TLS, or give up one of them"
+            )
         if self.runtime != "static" and self.backends:
             raise ValueError("--backends needs --runtime static")
         if self.replicas > self.replica_limit:

@@ -21,9 +21,9 @@ from time import monotonic
 
 import uvloop
 
-from loadbalancer.aio.client import Client
 from loadbalancer.aio.door import TICK_S, Door
 from loadbalancer.aio.feed import Feed
+from loadbalancer.aio.introduced import client_factory
 from loadbalancer.aio.limits import limits_for, raise_descriptors
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.logs import configure, get_logger
@@ -74,7 +74,7 @@ async def _listen(door: Door, name: str, sock: socket.socket, separate_admin: bo
     is_admin = name == ADMIN_LISTENER
     admin, proxy = is_admin or not separate_admin, not is_admin
     loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: Client(door, admin, proxy), sock=sock, backlog=door.limits.burst)
+    return await loop.create_server(client_factory(door, admin, proxy), sock=sock, backlog=door.limits.burst)
 
 
 async def _tick(door: Door) -> None:

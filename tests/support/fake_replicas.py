@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from time import monotonic, time
 from typing import Any
 
-from loadbalancer.aio.client import Client
 from loadbalancer.aio.door import Door
+from loadbalancer.aio.introduced import client_factory
 from loadbalancer.aio.limits import Limits
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.hashes import key_of
@@ -184,7 +184,7 @@ class Rig:
             self.replicas.append(replica)
         self.publish()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Client(self.door, admin, proxy), "127.0.0.1", 0, backlog=1024)
+        self._server = await loop.create_server(client_factory(self.door, admin, proxy), "127.0.0.1", 0, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def member(self, number: int, **changes: Any) -> Member:
