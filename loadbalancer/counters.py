@@ -53,6 +53,9 @@ class Report(TypedDict):
     upstream_connections: int
     bytes_in: int  # from clients
     bytes_out: int  # to clients
+    tls_handshakes: int
+    tls_resumed: int  # those of them that went on with an earlier session
+    tls_handshake_failures: int
 
 
 class Latency:
@@ -85,6 +88,9 @@ class Counters:
         self.upstream_connections = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.tls_handshakes = 0
+        self.tls_resumed = 0
+        self.tls_handshake_failures = 0
         self._codes: dict[tuple[str, int], list[int]] = {}
 
     def codes(self, route: str, node_id: int) -> list[int]:
@@ -117,6 +123,9 @@ class Counters:
             upstream_connections=self.upstream_connections,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
+            tls_handshakes=self.tls_handshakes,
+            tls_resumed=self.tls_resumed,
+            tls_handshake_failures=self.tls_handshake_failures,
         )
 
     def _requests(self) -> dict[str, dict[str, dict[str, int]]]:

@@ -52,6 +52,13 @@ COUNTERS: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
     ("clients_refused", "Connections of clients past the limit.", lambda r: r.report["clients_refused"]),
     ("received_bytes", "Bytes from clients.", lambda r: r.report["bytes_in"]),
     ("sent_bytes", "Bytes to clients.", lambda r: r.report["bytes_out"]),
+    ("tls_handshakes", "Connections by TLS.", lambda r: r.report["tls_handshakes"]),
+    ("tls_resumed", "Those of them that went on with an earlier session.", lambda r: r.report["tls_resumed"]),
+    (
+        "tls_handshake_failures",
+        "Connections to the TLS port that never got through the handshake.",
+        lambda r: r.report["tls_handshake_failures"],
+    ),
 )
 """Those without labels: name without its prefix and `_total`, help, value."""
 

@@ -49,6 +49,7 @@ class Client(asyncio.Protocol):
         "proxy",
         "quiet_since",
         "transport",
+        "wire",
     )
 
     def __init__(self, door: "Door", admin: bool, proxy: bool) -> None:
@@ -67,13 +68,25 @@ class Client(asyncio.Protocol):
         self._pumping = False
         self._stalled_since = 0.0
         self.transport: asyncio.Transport = None  # type: ignore[assignment]  # at once
+        self.wire: asyncio.Transport = None  # type: ignore[assignment]  # at once
 
     # --- reading --------------------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's has the methods, not the base class
+    def opened(self, transport: asyncio.Transport, wire: asyncio.Transport) -> None:
+        """Begin on a connection that the door has let in. `wire` is the transport below TLS, or the same."""
+        self.transport = transport
+        self.wire = wire
         peer: tuple[str, int] | str | None = transport.get_extra_info("peername")
         self.address = peer[0].encode() if isinstance(peer, tuple) else b""
+
+    @property
+    def secure(self) -> bool:
+        """Whether it came by TLS."""
+        return self.wire is not self.transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        plain = cast(asyncio.Transport, transport)  # uvloop's has the methods, not the base class
+        self.opened(plain, plain)
         if not self.door.admit(self):
             self.write(failure(503, "too many connections", b"", close=True, retry_after_s=1))
             self._close(gently=not self.door.crowded)
@@ -151,8 +164,7 @@ class Client(asyncio.Protocol):
         """The body is broken or does not come. Where an answer has begun, only the connection's end can
         tell."""
         if exchange.answer_body is not None:
-            exchange.abandon()
-            self.cut()
+            self.drop()
         else:
             exchange.withdraw()
             self.exchange = None
@@ -164,8 +176,14 @@ class Client(asyncio.Protocol):
             self.pause_reading()
 
     def eof_received(self) -> bool:
-        """A client may end its side and still wait for its answer; one that waits on control has gone."""
+        """A client may end its side and still wait for its answer; one that waits on control has gone.
+
+        By TLS it has gone too, as for nginx: uvloop answers the end of one side with that of the other.
+        """
         self.eof = True
+        if self.secure:
+            self._abandon()
+            return False
         exchange = self.exchange
         if exchange is None:
             return self._stalled_since > 0
@@ -173,6 +191,9 @@ class Client(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.door.forget(self)
+        self._abandon()
+
+    def _abandon(self) -> None:
         exchange, self.exchange = self.exchange, None
         if exchange is not None:
             exchange.abandon()
@@ -209,6 +230,11 @@ class Client(asyncio.Protocol):
         self.write(failure(status, reason, b"", close=True))
         self._close(gently=True)
 
+    def drop(self) -> None:
+        """Cut the connection, whatever is under way."""
+        self._abandon()
+        self.cut()
+
     def cut(self) -> None:
         """End the connection so that the client sees its answer is not whole, however that is framed."""
         self.exchange = None
@@ -231,7 +257,9 @@ class Client(asyncio.Protocol):
         self.quiet_since = monotonic()
         self.resume_reading()
         self.door.outbox.flush()
-        if self.transport.can_write_eof() and not self.transport.is_closing():
+        if self.secure:
+            self.transport.close()  # says its end, and reads and throws away until the client's
+        elif not self.transport.is_closing():
             self.transport.write_eof()
 
     # --- backpressure ---------------------------------------------------------------------------------------
@@ -275,12 +303,13 @@ class Client(asyncio.Protocol):
     def sweep(self, now: float) -> None:
         """Enforce the client's time-outs; called about once a second."""
         timeout_s = self.door.settings.client_timeout_s
-        if self.lingering:
-            if now - self.quiet_since > LINGER_S:
+        if self.lingering or self.transport.is_closing():
+            unsent = self.transport.get_write_buffer_size() or self.wire.get_write_buffer_size()
+            if now - self.quiet_since > (timeout_s if unsent else LINGER_S):
                 self.transport.abort()
         elif self._stalled_since:
             if now - self._stalled_since > timeout_s:
-                self.cut()
+                self.drop()
         elif self.exchange is not None:
             self._sweep_upload(self.exchange, now, timeout_s)
         elif self.buffer and now - self.quiet_since > self.door.settings.head_timeout_s:

@@ -8,6 +8,7 @@ not by a timer for each request.
 import itertools
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from loadbalancer.aio.admin import AdminExchange
 from loadbalancer.aio.client import Client
@@ -21,6 +22,9 @@ from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_co
 from loadbalancer.logs import get_logger
 from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of
 from wire.http1 import RequestHead
+
+if TYPE_CHECKING:
+    from loadbalancer.aio.tls import Gate
 
 READING = (b"GET", b"HEAD")
 TICK_S = 0.25
@@ -49,7 +53,7 @@ class Door:
         self.replicas = Replicas(settings, limits, self.counters, self.outbox, self._log)
         self.control = self.replicas.socket_pool(settings.control_socket)
         self.loop = self.replicas.socket_pool(settings.loop_socket)
-        self._clients: set[Client] = set()
+        self._clients: set[Client | Gate] = set()
         self._key_of = key_source(settings.route_by)
         self._ids = itertools.count()
         self._id_start = os.urandom(5).hex().encode() + b"-"
@@ -128,7 +132,7 @@ class Door:
 
     # --- clients ---------------------------------------------------------------------------------------------
 
-    def admit(self, client: Client) -> bool:
+    def admit(self, client: "Client | Gate") -> bool:
         """Take in a new connection; False if there are too many: it is to be refused, and counts until it is
         gone."""
         self._clients.add(client)
@@ -144,7 +148,12 @@ class Door:
         """Whether so many refused connections are on their way out that no more can be waited for."""
         return self.counters.client_connections > self.limits.clients + self.limits.burst
 
-    def forget(self, client: Client) -> None:
+    def hand_over(self, gate: "Gate", client: Client) -> None:
+        """The gate's handshake is done: its connection is the client's."""
+        self._clients.discard(gate)
+        self._clients.add(client)
+
+    def forget(self, client: "Client | Gate") -> None:
         self._clients.discard(client)
         self.counters.client_connections -= 1
         if self.draining and not self._clients:
@@ -162,7 +171,7 @@ class Door:
 
     def _cut_all(self) -> None:
         for client in list(self._clients):
-            client.cut()
+            client.drop()
 
     def log_cut(self, request_id: bytes, reason: str) -> None:
         self._log.warning("answer cut", request_id=request_id.decode("latin-1"), reason=reason)
