@@ -56,6 +56,7 @@ class Report(TypedDict):
     tls_handshakes: int
     tls_resumed: int  # those of them that went on with an earlier session
     tls_handshake_failures: int
+    access_log_dropped: int  # lines that were not written
 
 
 class Latency:
@@ -91,6 +92,7 @@ class Counters:
         self.tls_handshakes = 0
         self.tls_resumed = 0
         self.tls_handshake_failures = 0
+        self.access_log_dropped = 0
         self._codes: dict[tuple[str, int], list[int]] = {}
 
     def codes(self, route: str, node_id: int) -> list[int]:
@@ -126,6 +128,7 @@ class Counters:
             tls_handshakes=self.tls_handshakes,
             tls_resumed=self.tls_resumed,
             tls_handshake_failures=self.tls_handshake_failures,
+            access_log_dropped=self.access_log_dropped,
         )
 
     def _requests(self) -> dict[str, dict[str, dict[str, int]]]:

@@ -59,6 +59,7 @@ COUNTERS: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
         "Connections to the TLS port that never got through the handshake.",
         lambda r: r.report["tls_handshake_failures"],
     ),
+    ("access_log_dropped", "Lines not written to the access log.", lambda r: r.report["access_log_dropped"]),
 )
 """Those without labels: name without its prefix and `_total`, help, value."""
 

@@ -46,8 +46,10 @@ class Client(asyncio.Protocol):
         "eof",
         "exchange",
         "lingering",
+        "logged",
         "proxy",
         "quiet_since",
+        "sent",
         "transport",
         "wire",
     )
@@ -61,6 +63,8 @@ class Client(asyncio.Protocol):
         self.address = b""
         self.eof = False
         self.lingering = False
+        self.sent = 0  # bytes
+        self.logged = 0  # those of them that the access log knows
         self.quiet_since = monotonic()  # when the last answer ended, or the head that is not whole began
         self._last_raw = b""  # the head of the last request, and what was read in it: they tend to repeat
         self._last_head: RequestHead = None  # type: ignore[assignment]  # set with _last_raw
@@ -168,7 +172,7 @@ class Client(asyncio.Protocol):
         else:
             exchange.withdraw()
             self.exchange = None
-            self.refuse(status, reason)
+            self.refuse(status, reason, exchange.head, exchange.request_id)
 
     def _hold(self, data: bytes) -> None:
         self.buffer += data
@@ -201,7 +205,9 @@ class Client(asyncio.Protocol):
     # --- writing --------------------------------------------------------------------------------------------
 
     def write(self, data: bytes) -> None:
-        self.door.counters.bytes_out += len(data)
+        size_bytes = len(data)
+        self.sent += size_bytes
+        self.door.counters.bytes_out += size_bytes
         self.door.outbox.write(self.transport, data)
 
     def write_own(self, method: bytes, answer: bytes) -> None:
@@ -224,10 +230,12 @@ class Client(asyncio.Protocol):
         elif self.buffer or self._paused or self.eof:
             self._pump()
 
-    def refuse(self, status: int, reason: str) -> None:
-        """Answer what is no request, and close."""
+    def refuse(self, status: int, reason: str, head: RequestHead | None = None, request_id: bytes = b"") -> None:
+        """Answer what is no request, or none that we take, and close. The head and the id are for the log."""
         self.door.own_codes[status // 100] += 1
         self.write(failure(status, reason, b"", close=True))
+        if self.door.access is not None:
+            self.door.access.answered(self, head, status, request_id)
         self._close(gently=True)
 
     def drop(self) -> None:

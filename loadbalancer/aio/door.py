@@ -24,6 +24,7 @@ from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, 
 from wire.http1 import RequestHead
 
 if TYPE_CHECKING:
+    from loadbalancer.aio.access_writer import AccessLog
     from loadbalancer.aio.tls import Gate
 
 READING = (b"GET", b"HEAD")
@@ -48,6 +49,7 @@ class Door:
         self.own_codes = self.counters.codes(PROXY, NOBODY)
         self.hides_404 = settings.unknown_path == "course"
         self.draining = False
+        self.access: AccessLog | None = None
         self.on_empty: Callable[[], None] = lambda: None
         self._log = get_logger(f"door-{slot}")
         self.replicas = Replicas(settings, limits, self.counters, self.outbox, self._log)
@@ -65,7 +67,7 @@ class Door:
     def serve(self, client: Client, head: RequestHead) -> None:
         """A request has come; its body, if any, is still in the client's buffer."""
         if head.upgrade is not None and head.upgrade != b"h2c":
-            client.refuse(501, "Upgrade is not spoken here")
+            client.refuse(501, "Upgrade is not spoken here", head)
             return
         fresh = self._id_start + b"%x" % next(self._ids)
         request_id, given = settle_id(head, fresh)
@@ -75,7 +77,8 @@ class Door:
             self._serve_proxy(client, head, request_id, given)
         else:
             close = self._ends(head)
-            self._answer(client, head, failure(404, "only the admin API is here", request_id, close), close)
+            answer = failure(404, "only the admin API is here", request_id, close)
+            self._answer(client, head, request_id, answer, close)
 
     def _serve_proxy(self, client: Client, head: RequestHead, request_id: bytes, given: bool) -> None:
         kept = request_to_replica(head, request_id, given, b"replica")
@@ -98,9 +101,10 @@ class Door:
         path = path_of(head.target)
         if path in (LIVE_PATH, READY_PATH):
             close = self._ends(head)
-            self._answer(client, head, self._status(path, head.method, request_id, close), close)
+            answer = self._status(path, head.method, request_id, close)
+            self._answer(client, head, request_id, answer, close)
         elif head.content_length is not None and head.content_length > ADMIN_BODY_BYTES:
-            client.refuse(413, f"a body may have at most {ADMIN_BODY_BYTES} bytes here")
+            client.refuse(413, f"a body may have at most {ADMIN_BODY_BYTES} bytes here", head, request_id)
         else:
             kept = request_to_control(head, request_id, client.address)
             exchange = AdminExchange(self, client, head, request_id, kept, self.counters.latency[ADMIN])
@@ -126,8 +130,10 @@ class Door:
         """Whether the connection ends with an answer that we give at once: a body that may follow is not read."""
         return self.draining or not head.keep_alive or not head.minor or has_body(head)
 
-    def _answer(self, client: Client, head: RequestHead, answer: bytes, close: bool) -> None:
+    def _answer(self, client: Client, head: RequestHead, request_id: bytes, answer: bytes, close: bool) -> None:
         client.write_own(head.method, answer)
+        if self.access is not None:
+            self.access.answered(client, head, int(answer[9:12]), request_id)
         client.answered(not close, unread=has_body(head))
 
     # --- clients ---------------------------------------------------------------------------------------------
@@ -182,6 +188,8 @@ class Door:
         """To be called each TICK_S: enforces time-outs."""
         self._ticks += 1
         self.replicas.tick(now)
+        if self.access is not None:
+            self.access.tick()
         if self._ticks % CLIENT_TICKS == 0:
             for client in list(self._clients):
                 client.sweep(now)

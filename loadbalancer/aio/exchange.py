@@ -57,6 +57,7 @@ class Exchange:
     dechunk = False
     keep = False
     key = 0
+    left: Pool | None = None  # the last that it was in and had to leave
     partial = b""
     phase = Phase.UNSENT
     pool: Pool | None = None
@@ -293,7 +294,6 @@ class Exchange:
 
     def rejected(self) -> None:
         """The pool's queue is full."""
-        self.pool = None
         self._answer_ourselves(503, "the server replica is overloaded", retry_after_s=1)
 
     def lost(self, reset: bool) -> None:
@@ -372,13 +372,14 @@ class Exchange:
         self._answer_ourselves(status, reason, retry_after_s=1 if status == 503 else 0)
 
     def _answer_ourselves(self, status: int, reason: str, retry_after_s: int = 0) -> None:
-        self.pool = None
+        self.left, self.pool = self.pool or self.left, None
+        self.status = status
         if status == 503:
             self.codes = None
-        self._count(status // 100)
         keep = self.head.minor == 1 and self.client.keep(self)  # an older client would have to be told that it may
         answer = failure(status, reason, self.request_id, not keep, retry_after_s)
         self.client.write_own(self.head.method, answer)
+        self._count(status // 100)
         self.client.answered(keep)
 
     def no_replica(self) -> None:
@@ -402,15 +403,20 @@ class Exchange:
         self._drop_pool(settled=False)
 
     def _count(self, code_class: int) -> None:
+        """It has ended, once; class 0: the client's answer is not whole."""
         codes = self.codes
         (self.door.own_codes if codes is None else codes)[code_class] += 1
-        self.latency.add(monotonic() - self.started_at)
+        now = monotonic()
+        self.latency.add(now - self.started_at)
+        if self.door.access is not None:
+            self.door.access.ended(self, code_class > 0, now)
 
     def _drop_pool(self, settled: bool) -> None:
         """Leave the pool, if the exchange is still in it. `settled`: the upstream has answered well."""
         pool, self.pool = self.pool, None
         if pool is None:
             return
+        self.left = pool
         if settled and pool.unsettled:
             self.door.replicas.settle(pool)
         if self.upstream is not None or self.phase is Phase.UNSENT:

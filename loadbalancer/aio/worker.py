@@ -3,7 +3,7 @@ supervisor.
 
 The sockets come by systemd's convention (LISTEN_FDS, LISTEN_FDNAMES: main, second, admin, tls) and live on in the
 supervisor: what is queued on them waits for the next worker of the slot. It runs without control, from the kept
-snapshot. It prints nothing; once it listens it writes `ready` to the descriptor
+snapshot. It prints nothing (unless the access log is to go there); once it listens it writes `ready` to the descriptor
 in READY_FD. SIGTERM drains it: no new connections, `Connection: close` on every answer, and exit 0 when no client is
 left, or after the drain time-out. SIGINT and SIGHUP are the supervisor's business.
 """
@@ -22,12 +22,14 @@ from time import monotonic
 
 import uvloop
 
+from loadbalancer.aio.access_writer import AccessLog
 from loadbalancer.aio.client import Client
 from loadbalancer.aio.door import TICK_S, Door
 from loadbalancer.aio.feed import Feed
 from loadbalancer.aio.limits import limits_for, raise_descriptors
 from loadbalancer.aio.tls import Tls
 from loadbalancer.disk.certificate import Certificate
+from loadbalancer.disk.log_file import LogFile
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.logs import configure, get_logger
 
@@ -50,6 +52,7 @@ async def serve(settings: DoorSettings, slot: int, listeners: Sequence[tuple[str
     """Run a worker on these sockets until it is told to end and has drained."""
     loop = asyncio.get_running_loop()
     door = Door(settings, slot, limits_for(raise_descriptors(), settings.client_connections))
+    door.access = _access_log(settings, door)
     tls = Tls(door, Certificate(settings.tls_cert, settings.tls_key), get_logger(f"door-{slot}"))
     await tls.open()
     feed = Feed(door)
@@ -69,6 +72,15 @@ async def serve(settings: DoorSettings, slot: int, listeners: Sequence[tuple[str
         with contextlib.suppress(asyncio.CancelledError):
             await task
     await door.close()
+    if door.access is not None:
+        door.access.close()
+
+
+def _access_log(settings: DoorSettings, door: Door) -> AccessLog | None:
+    if not settings.access_log:
+        return None
+    file, log = LogFile(settings.access_log), get_logger(f"door-{door.slot}")
+    return AccessLog(file, settings.access_log_format, settings.access_log_sample, door.counters, log)
 
 
 def _separate_admin(listeners: Sequence[tuple[str, socket.socket]]) -> bool:

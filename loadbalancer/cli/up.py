@@ -11,6 +11,7 @@ import sys
 from typing import NoReturn
 
 from loadbalancer.disk.certificate import BadPair, make_context
+from loadbalancer.disk.log_file import check
 from loadbalancer.settings import BadSetting, Paths, Settings, cluster_id, door_settings, load_settings, worker_count
 from loadbalancer.spawn.startup import Startup, python
 
@@ -61,8 +62,12 @@ def _check_files(settings: Settings) -> None:
     try:
         if settings.tls_cert:
             make_context(settings.tls_cert, settings.tls_key)
+        if settings.access_log:
+            check(settings.access_log)
     except BadPair as error:
         raise BadSetting(str(error)) from None
+    except OSError as error:
+        raise BadSetting(f"--access-log: {error.strerror}: {settings.access_log}") from None
 
 
 def _ports(settings: Settings) -> dict[str, int]:

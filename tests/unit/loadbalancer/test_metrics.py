@@ -12,6 +12,7 @@ NAMES = {
     "carousel_ring_virtual_nodes", "carousel_replicas", "carousel_client_connections",
     "carousel_upstream_connections", "carousel_data_path_workers", "carousel_control_loop_lag_seconds",
     "carousel_info", "carousel_tls_handshakes", "carousel_tls_resumed", "carousel_tls_handshake_failures",
+    "carousel_access_log_dropped",
 }  # fmt: skip
 """As dashboards know them (counters end in _total)."""
 

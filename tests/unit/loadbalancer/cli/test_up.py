@@ -33,3 +33,9 @@ class Settling(unittest.TestCase):
         pair.key.unlink()
         with self.assertRaisesRegex(BadSetting, "^--tls-key: No such file"):
             settle(tls)
+
+    def test_an_access_log_must_be_possible(self) -> None:
+        settle({**self.flags, "access_log": str(self.directory / "log")})
+        settle({**self.flags, "access_log": "-"})
+        with self.assertRaisesRegex(BadSetting, "^--access-log: Is a directory"):
+            settle({**self.flags, "access_log": str(self.directory)})
