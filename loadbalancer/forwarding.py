@@ -62,7 +62,7 @@ def request_to_replica(head: RequestHead, request_id: bytes, given: bool, host: 
     """The head for a replica. `given` says that the lines hold `request_id` already; `host` serves HTTP/1.0
     without Host."""
     lines = head.lines
-    if head.hop or head.expect_continue:
+    if head.hop:
         lines = forwardable(lines, drop=_EXPECT)
     if head.host is None:
         lines = b"Host: " + host + b"\r\n" + lines

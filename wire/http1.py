@@ -228,7 +228,9 @@ def _host(head: RequestHead, value: bytes) -> None:
 
 
 def _expect(head: RequestHead, value: bytes) -> None:
-    head.expect_continue = head.minor == 1 and value.rstrip(b" \t") == b"100-continue"
+    if value.rstrip(b" \t") == b"100-continue":
+        head.hop = True
+        head.expect_continue = head.minor == 1  # from HTTP/1.0 it is to be passed over (RFC 9110, 10.1.1)
 
 
 def _settle(head: _Head, status: int) -> None:

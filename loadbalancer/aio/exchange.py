@@ -44,6 +44,10 @@ REPEATED_LIMIT_BYTES = 1024
 """Heads up to this size are remembered by their connection: they tend to repeat, and parsing costs a tenth of
 a request."""
 
+MAX_INTERIMS = 100
+"""Answers with 1xx before the final one: more than real ones have (a few 103, or a 102 each 20 s of half an hour, as
+RFC 2518 proposed), and a bound for one that never comes."""
+
 NO_REPLICA = "no server replica is available"
 REFUSED, TIMED_OUT, RESET = "refused", "timed out", "reset"
 
@@ -55,9 +59,11 @@ class Exchange:
     answer_body: Body | None = None
     codes: list[int] | None = None
     dechunk = False
+    interims = 0
     keep = False
     key = 0
     partial = b""
+    paused = False
     phase = Phase.UNSENT
     pool: Pool | None = None
     replayable = True
@@ -250,9 +256,11 @@ class Exchange:
 
     def _interim(self, head: ResponseHead, data: bytes, end: int) -> None:
         """1xx: 100 was given by ourselves, 101 was not asked for, the others pass to clients of HTTP/1.1."""
-        if head.status == 101:
-            self._broken("it switched protocols unasked")
+        self.interims += 1
+        if head.status == 101 or self.interims > MAX_INTERIMS:
+            self._broken("101 that nobody asked for" if head.status == 101 else "response that never becomes final")
             return
+        self.heard_at = monotonic()
         if head.status != 100 and self.head.minor:
             self.client.write(data[:end])
         self.partial = b""
@@ -273,6 +281,8 @@ class Exchange:
         upstream, pool = self.upstream, self.pool
         assert upstream is not None
         assert pool is not None
+        if self.paused:  # by the very write that ended the answer
+            self.resume_answer()
         self.upstream = None
         self._count(self.status // 100 if self.status < 600 else 0)
         if not self.body.done:
@@ -421,9 +431,11 @@ class Exchange:
     def pause_answer(self) -> None:
         """The client does not read."""
         if self.upstream is not None:
+            self.paused = True
             self.upstream.transport.pause_reading()
 
     def resume_answer(self) -> None:
         if self.upstream is not None:
             self.heard_at = monotonic()
+            self.paused = False
             self.upstream.transport.resume_reading()
