@@ -30,7 +30,7 @@ NOBODY = -1
 PROXY = "proxy"
 ADMIN = "admin"
 
-GAUGES = frozenset(("in_flight", "client_connections", "upstream_connections"))
+GAUGES = frozenset(("in_flight", "client_connections", "upstream_connections", "tunnels"))
 
 
 KEPT_PARTED = 64
@@ -51,6 +51,7 @@ class Report(TypedDict):
     clients_accepted: int
     clients_refused: int
     upstream_connections: int
+    tunnels: int  # connections that have changed their protocol
     bytes_in: int  # from clients
     bytes_out: int  # to clients
 
@@ -83,6 +84,7 @@ class Counters:
         self.clients_accepted = 0
         self.clients_refused = 0
         self.upstream_connections = 0
+        self.tunnels = 0
         self.bytes_in = 0
         self.bytes_out = 0
         self._codes: dict[tuple[str, int], list[int]] = {}
@@ -115,6 +117,7 @@ class Counters:
             clients_accepted=self.clients_accepted,
             clients_refused=self.clients_refused,
             upstream_connections=self.upstream_connections,
+            tunnels=self.tunnels,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
         )

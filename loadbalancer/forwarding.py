@@ -9,6 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 
+from loadbalancer.upgrades import passable, upgrade_lines
 from wire.http1 import HOP_BY_HOP, RequestHead, ResponseHead, forwardable
 
 REQUEST_ID = b"x-request-id"
@@ -17,6 +18,8 @@ KEEP_LINE = b"Connection: keep-alive\r\n"
 FRAMING = frozenset((b"transfer-encoding", b"trailer"))
 """Lines that go when a chunked body is unwrapped for a client of HTTP/1.0."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+UPGRADE_REQUIRED = 426
 
 ID_LIMIT_BYTES = 128
 """The longest X-Request-Id that is kept; Envoy's and Heroku's are shorter, and it goes into every log
@@ -112,8 +115,11 @@ NO_NAMES: frozenset[bytes] = frozenset()
 
 
 def answer_for_client(head: ResponseHead, drop: frozenset[bytes] = NO_NAMES) -> Answer:
-    """Take out the lines of one hop, and those that `drop` names (lower case)."""
+    """Take out the lines of one hop, and those that `drop` names (lower case). A 426 says itself what to upgrade to
+    (RFC 9110, 15.5.22), so of its Upgrade line is kept what passes here."""
     lines = forwardable(head.lines, drop=drop) if drop or head.hop else head.lines
+    if head.status == UPGRADE_REQUIRED and head.upgrade and (names := passable(head.upgrade)):
+        lines += upgrade_lines(names)
     lead = b"HTTP/1.1 %d %b\r\n%b" % (head.status, head.reason, lines)
     return Answer(head, lead, head.get(REQUEST_ID) is not None)
 

@@ -60,6 +60,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
     ("ring_virtual_nodes", "Virtual nodes on the ring.", lambda r: r.ring_virtual_nodes),
     ("client_connections", "Open connections of clients.", lambda r: r.report["client_connections"]),
     ("upstream_connections", "Open connections to replicas.", lambda r: r.report["upstream_connections"]),
+    ("tunnels", "Connections that have changed their protocol.", lambda r: r.report["tunnels"]),
     ("data_path_workers", "Data-path workers that report.", lambda r: r.workers),
     ("control_loop_lag_seconds", "How late control's loop last was.", lambda r: r.loop_lag_s),
 )

@@ -213,10 +213,7 @@ class Client(asyncio.Protocol):
         """End the connection so that the client sees its answer is not whole, however that is framed."""
         self.exchange = None
         self.door.outbox.flush()
-        connection: socket.socket | None = self.transport.get_extra_info("socket")
-        if connection is not None and connection.family != socket.AF_UNIX:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.transport.abort()
+        reset(self.transport)
 
     def _close(self, gently: bool) -> None:
         self.door.outbox.flush()
@@ -291,3 +288,11 @@ class Client(asyncio.Protocol):
     def _sweep_upload(self, exchange: Exchange, now: float, timeout_s: float) -> None:
         if exchange.uploading and not self._paused and now - exchange.heard_at > timeout_s:
             self._give_up_upload(exchange, 408, "the request's body did not come in time")
+
+
+def reset(transport: asyncio.Transport) -> None:
+    """End a connection at once, so that its peer takes it for cut and not for ended."""
+    connection: socket.socket | None = transport.get_extra_info("socket")
+    if connection is not None and connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    transport.abort()

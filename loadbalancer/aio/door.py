@@ -15,11 +15,13 @@ from loadbalancer.aio.exchange import Exchange
 from loadbalancer.aio.limits import Limits
 from loadbalancer.aio.outbox import Outbox
 from loadbalancer.aio.replicas import Replicas
+from loadbalancer.aio.tunnel import Tunnel, UpgradeExchange
 from loadbalancer.counters import ADMIN, NOBODY, PROXY, Counters
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
 from loadbalancer.logs import get_logger
 from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of
+from loadbalancer.upgrades import offered
 from wire.http1 import RequestHead
 
 READING = (b"GET", b"HEAD")
@@ -49,6 +51,7 @@ class Door:
         self.replicas = Replicas(settings, limits, self.counters, self.outbox, self._log)
         self.control = self.replicas.socket_pool(settings.control_socket)
         self.loop = self.replicas.socket_pool(settings.loop_socket)
+        self.tunnels: set[Tunnel] = set()
         self._clients: set[Client] = set()
         self._key_of = key_source(settings.route_by)
         self._ids = itertools.count()
@@ -60,9 +63,6 @@ class Door:
 
     def serve(self, client: Client, head: RequestHead) -> None:
         """A request has come; its body, if any, is still in the client's buffer."""
-        if head.upgrade is not None and head.upgrade != b"h2c":
-            client.refuse(501, "Upgrade is not spoken here")
-            return
         fresh = self._id_start + b"%x" % next(self._ids)
         request_id, given = settle_id(head, fresh)
         if client.admin and head.target.startswith(ADMIN_STARTS) and is_admin(head.target):
@@ -75,7 +75,11 @@ class Door:
 
     def _serve_proxy(self, client: Client, head: RequestHead, request_id: bytes, given: bool) -> None:
         kept = request_to_replica(head, request_id, given, b"replica")
-        exchange = Exchange(self, client, head, request_id, kept, self.counters.latency[PROXY])
+        latency = self.counters.latency[PROXY]
+        if head.upgrade is not None and (offer := offered(head)):
+            exchange = UpgradeExchange(self, client, head, request_id, kept, latency, offer)
+        else:
+            exchange = Exchange(self, client, head, request_id, kept, latency)
         exchange.key = self._key_of(head, client.address)
         self._take_body(client, exchange)
         if client.exchange is exchange:
@@ -176,6 +180,8 @@ class Door:
         if self._ticks % CLIENT_TICKS == 0:
             for client in list(self._clients):
                 client.sweep(now)
+            for tunnel in list(self.tunnels):
+                tunnel.sweep(now)
         if self.draining and now > self._drain_until:
             self._cut_all()
 

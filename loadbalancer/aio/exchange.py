@@ -2,7 +2,8 @@
 
 An exchange is given to one pool at a time and hears from it how the try went. It ends exactly once, in one of
 four ways: the answer is whole (`_finish`), an answer of our own takes its place (`_give_up`), the answer is
-cut and the client's connection with it (`_cut`), or the client has left (`abandon`).
+cut and the client's connection with it (`_cut`), or the client has left (`abandon`). One that asked for another
+protocol may end in a fifth way: it becomes a tunnel (tunnel.py).
 
 What is kept: `kept` holds the bytes of the request that came so far, until they are sent and may not be sent
 again. So a try that has failed is repeated by giving `kept` to another pool, and while there is no connection

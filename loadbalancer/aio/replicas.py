@@ -76,7 +76,7 @@ class Replicas:
         for pool in leavers:
             del self.pools[pool.node_id]
             pool.retire()
-        self._retired = [pool for pool in (*self._retired, *leavers) if pool.connections or pool.passengers()]
+        self._retired = [pool for pool in (*self._retired, *leavers) if pool.busy]
         for member in self._members.values():
             if member.port and member.node_id not in self.pools:
                 self.pools[member.node_id] = self._replica_pool(member)
@@ -234,6 +234,11 @@ class Replicas:
         self._trials.add(task)
         task.add_done_callback(self._trials.discard)
 
+    def drains(self, pool: Pool) -> bool:
+        """Whether its replica is to finish what it has."""
+        member = self._members.get(pool.node_id)
+        return member is not None and member.draining
+
     @property
     def eligible(self) -> bool:
         """Whether there is anybody to send a request to."""
@@ -262,7 +267,7 @@ class Replicas:
     def tick(self, now: float) -> None:
         """To be called a few times a second: time-outs of replicas, trials, and what is idle."""
         self._budget.advance(now)
-        self._retired = [pool for pool in self._retired if pool.connections or pool.connecting]
+        self._retired = [pool for pool in self._retired if pool.busy]
         self._sweep_pools(now)
         for node in self._ejections.due(now):
             self._start_trial(self.pools[node])

@@ -51,6 +51,12 @@ class Passenger(Protocol):
     def resume_upload(self) -> None: ...
 
 
+class Cuttable(Protocol):
+    """What has taken over a connection for good; `tunnel.Tunnel` is one."""
+
+    def cut(self) -> None: ...
+
+
 class Upstream(asyncio.Protocol):
     """One connection; `exchange` is what it carries now."""
 
@@ -131,6 +137,7 @@ class Pool:
         self.address: tuple[str, str, int] | None = None  # (name, host, port) of a replica's instance
         self.unsettled = False  # the owner has something to do when an exchange ends well
         self.connections: set[Upstream] = set()
+        self.tunnels: set[Cuttable] = set()
         self.waiting: deque[Passenger] = deque()
         self.connecting: dict[Passenger, asyncio.Task[None]] = {}
         self.retired = not keep
@@ -188,10 +195,30 @@ class Pool:
         aboard = [upstream.exchange for upstream in self.connections if upstream.exchange is not None]
         return [*aboard, *self.connecting, *self.waiting]
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is open or under way here."""
+        return bool(self.connections or self.connecting or self.waiting or self.tunnels)
+
     def retire(self) -> None:
-        """Keep no connection from now on; what is under way may end."""
+        """Keep no connection from now on; what is under way may end, but tunnels know no end: they are cut."""
         self.retired = True
         self._close_idle_since(float("inf"))
+        for tunnel in list(self.tunnels):
+            tunnel.cut()
+
+    def switched(self, upstream: Upstream, tunnel: Cuttable) -> None:
+        """That connection is a tunnel now: still in flight here, but not bounded with the others (tunnel.py)."""
+        upstream.exchange = None
+        self.connections.discard(upstream)
+        self.tunnels.add(tunnel)
+        self._serve_waiting()
+
+    def ended(self, tunnel: Cuttable) -> None:
+        """A tunnel's connection to the upstream is closed."""
+        self.tunnels.discard(tunnel)
+        self._counters.upstream_connections -= 1
+        self._in_flight[self.node_id] -= 1
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for long."""

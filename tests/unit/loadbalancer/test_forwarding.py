@@ -83,6 +83,14 @@ class ToClient(unittest.TestCase):
             b"HTTP/1.1 200 OK\r\nX-REQUEST-ID: j\r\nConnection: close\r\n\r\n",
         )
 
+    def test_a_426_says_itself_what_to_upgrade_to(self) -> None:
+        upgrade = b"Connection: Upgrade, X\nX: 1\nUpgrade: h2c, WebSocket\nA: b\n\n"
+        asking = answer_for_client(response(b"HTTP/1.1 426 Upgrade Required\n" + upgrade))
+        kept = b"A: b\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        self.assertEqual(asking.lead, b"HTTP/1.1 426 Upgrade Required\r\n" + kept)
+        other = answer_for_client(response(b"HTTP/1.1 200 OK\n" + upgrade))
+        self.assertEqual(other.lead, b"HTTP/1.1 200 OK\r\nA: b\r\n")
+
 
 class OfOurOwn(unittest.TestCase):
     def test_every_failure_is_whole(self) -> None:

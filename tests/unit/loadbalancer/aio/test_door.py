@@ -201,11 +201,6 @@ class Refusing(DoorCase):
         framing = b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n"
         await self.assert_refused(b"POST / HTTP/1.1\r\nHost: d\r\n" + framing + b"\r\n", 400)
 
-    async def test_upgrade(self) -> None:
-        await self.assert_refused(
-            b"GET / HTTP/1.1\r\nHost: d\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", 501
-        )
-
     async def test_connect(self) -> None:
         await self.assert_refused(b"CONNECT d:80 HTTP/1.1\r\nHost: d:80\r\n\r\n", 501)
 
