@@ -5,6 +5,7 @@ turned into one by `hashes.key_of`; where it is missing, a random six-digit id t
 route were `random`.
 """
 
+import re
 from collections.abc import Callable
 from random import random
 
@@ -23,6 +24,7 @@ ADMIN_STARTS = (b"/rep", b"/add", b"/rm", b"/admin", b"/metrics")
 
 _ADMIN_PATHS = frozenset((b"/rep", b"/add", b"/rm", b"/metrics", b"/admin"))
 _ADMIN_FOLDER = b"/admin/"
+_COOKIES = re.compile(rb"(?i:\ncookie:)([^\r]*+)")
 
 LIVE_PATH = b"/admin/live"
 READY_PATH = b"/admin/ready"
@@ -72,9 +74,14 @@ def query_value(head: RequestHead, name: bytes) -> bytes | None:
 
 
 def cookie_value(head: RequestHead, name: bytes) -> bytes | None:
-    """The value of the cookie `name` in the first Cookie line; None if it is missing."""
-    pairs = (head.get(b"cookie") or b"").split(b";")
-    return _pair_value([pair.strip(b" \t") for pair in pairs], name)
+    """The value of the first cookie `name` that has one; None if there is none.
+
+    All Cookie lines are searched: HTTP/2 splits them (RFC 9113, 8.2.3), and not every gateway joins them again.
+    """
+    pairs = b";".join(_COOKIES.findall(b"\n" + head.lines)).split(b";")
+    start = name + b"="
+    values = (pair.strip(b" \t") for pair in pairs)
+    return next((value[len(start) :] for value in values if value.startswith(start) and value != start), None)
 
 
 def _pair_value(pairs: list[bytes], name: bytes) -> bytes | None:

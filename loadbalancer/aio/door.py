@@ -20,7 +20,8 @@ from loadbalancer.counters import ADMIN, NOBODY, PROXY, Counters
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
 from loadbalancer.logs import get_logger
-from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of
+from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, cookie_value, is_admin, key_source, path_of
+from loadbalancer.stickiness import new_cookie, sticky_name
 from loadbalancer.upgrades import offered
 from wire.http1 import RequestHead
 
@@ -54,6 +55,7 @@ class Door:
         self.tunnels: set[Tunnel] = set()
         self._clients: set[Client] = set()
         self._key_of = key_source(settings.route_by)
+        self._cookie_name = sticky_name(settings.route_by)
         self._ids = itertools.count()
         self._id_start = os.urandom(5).hex().encode() + b"-"
         self._ticks = 0
@@ -81,9 +83,18 @@ class Door:
         else:
             exchange = Exchange(self, client, head, request_id, kept, latency)
         exchange.key = self._key_of(head, client.address)
+        if self._cookie_name:
+            self._stick(client, exchange)
         self._take_body(client, exchange)
         if client.exchange is exchange:
             self.replicas.first_try(exchange)
+
+    def _stick(self, client: Client, exchange: Exchange) -> None:
+        """A client without the cookie that routes is given one."""
+        if cookie_value(exchange.head, self._cookie_name) is None:
+            secure = client.transport.get_extra_info("sslcontext") is not None
+            exchange.cookie = new_cookie(self._cookie_name, secure)
+            exchange.key = exchange.cookie.key
 
     def _take_body(self, client: Client, exchange: Exchange) -> None:
         client.exchange = exchange

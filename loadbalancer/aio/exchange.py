@@ -30,6 +30,7 @@ from loadbalancer.forwarding import (
 )
 from loadbalancer.retry import FRESH_S, IDEMPOTENT, REPLAY_LIMIT_BYTES, Phase, may_retry
 from loadbalancer.routing import path_of
+from loadbalancer.stickiness import Cookie
 from wire.bodies import EMPTY, Body, CloseBody, request_body, response_body
 from wire.http1 import HttpError, RequestHead, ResponseHead, parse_response
 
@@ -59,6 +60,7 @@ class Exchange:
     # What most exchanges never change is kept in the class: making one is on the path of every request.
     answer_body: Body | None = None
     codes: list[int] | None = None
+    cookie: Cookie | None = None
     dechunk = False
     interims = 0
     keep = False
@@ -194,6 +196,8 @@ class Exchange:
             lead = answer.lead + lead_end(answer, self.request_id, b"" if keep else CLOSE_LINE)
         else:
             lead, rest = self._lead_for_old(answer, rest[:taken])
+        if self.cookie is not None:
+            lead = self.cookie.added(lead, head)
         self._pass_first(lead, rest if taken >= len(rest) else rest[:taken])
         self._after_first(head, taken == len(rest))
 

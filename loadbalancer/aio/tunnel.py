@@ -105,7 +105,8 @@ class UpgradeExchange(Exchange):
 
     def _lead(self, head: ResponseHead, chosen: tuple[bytes, ...]) -> bytes:
         answer = answer_for_client(head)
-        return answer.lead + lead_end(answer, self.request_id, upgrade_lines(chosen))
+        lead = answer.lead + lead_end(answer, self.request_id, upgrade_lines(chosen))
+        return lead if self.cookie is None else self.cookie.added(lead, head)
 
 
 class Tunnel:

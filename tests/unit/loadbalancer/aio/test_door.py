@@ -4,7 +4,7 @@ import asyncio
 import json
 
 from support.door_case import DoorCase, silent
-from support.fake_replicas import OK, Visit, ok, reset, saying
+from support.fake_replicas import OK, Rig, Visit, ok, reset, saying
 
 from loadbalancer.aio.replicas import Replicas
 
@@ -506,6 +506,83 @@ class Limiting(DoorCase):
         client.send(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
         client.writer.write_eof()
         self.assertTrue((await client.rest()).endswith(b"Connection: close\r\n\r\nok"))
+
+
+class Sticking(DoorCase):
+    """`--route-by cookie:route`."""
+
+    def given(self, head: bytes) -> bytes:
+        (line,) = [line for line in head.split(b"\r\n") if line.startswith(b"Set-Cookie: route=")]
+        self.assertTrue(line.endswith(b"; Path=/; HttpOnly; SameSite=Lax"), line)
+        return line.partition(b": ")[2].partition(b";")[0]
+
+    def seen(self, rig: Rig) -> list[int]:
+        return [len(replica.visits) for replica in rig.replicas]
+
+    async def test_a_client_stays_where_it_first_went(self) -> None:
+        rig = await self.rig(ok, ok, ok, route_by="cookie:route")
+        client = await rig.connect()
+        for _ in range(20):
+            before = self.seen(rig)
+            cookie = self.given((await client.get())[1])
+            first = [now - then for now, then in zip(self.seen(rig), before, strict=True)]
+            for target in (b"/home", b"/other"):
+                before = self.seen(rig)
+                _, head, _ = await (await rig.connect()).get(target, b"Cookie: a=b; %b\r\n" % cookie)
+                self.assertEqual([now - then for now, then in zip(self.seen(rig), before, strict=True)], first)
+                self.assertNotIn(b"Set-Cookie", head)
+        self.assertTrue(all(self.seen(rig)))
+
+    async def test_whose_cookie_is_empty_is_given_one(self) -> None:
+        rig = await self.rig(ok, route_by="cookie:route")
+        client = await rig.connect()
+        for lines in (b"", b"Cookie: route=\r\n", b"Cookie: other=1\r\n"):
+            self.given((await client.get(lines=lines))[1])
+        _, head, _ = await client.get(lines=b"Cookie: route=whatever the application says\r\n")
+        self.assertNotIn(b"Set-Cookie", head)
+
+    async def test_each_is_given_its_own_though_heads_repeat(self) -> None:
+        rig = await self.rig(ok, route_by="cookie:route")
+        client = await rig.connect()
+        self.assertEqual(len({self.given((await client.get())[1]) for _ in range(50)}), 50)
+
+    async def test_the_replica_s_own_cookie_of_that_name_stays(self) -> None:
+        answer = b"HTTP/1.1 200 OK\r\nSet-Cookie: route=mine\r\nContent-Length: 2\r\n\r\nok"
+        rig = await self.rig(saying(answer), route_by="cookie:route")
+        _, head, _ = await (await rig.connect()).get()
+        self.assertEqual(head.count(b"Set-Cookie"), 1)
+        self.assertIn(b"\r\nSet-Cookie: route=mine\r\n", head)
+
+    async def test_answers_of_our_own_and_other_routes_have_none(self) -> None:
+        rig = await self.rig(route_by="cookie:route")
+        client = await rig.connect()
+        for target, status in ((b"/home", 503), (b"/admin/live", 200), (b"/rep", 503)):
+            answered, head, _ = await client.get(target)
+            self.assertEqual(answered, status)
+            self.assertNotIn(b"Set-Cookie", head)
+        other = await self.rig(ok, route_by="query:route")
+        self.assertNotIn(b"Set-Cookie", (await (await other.connect()).get())[1])
+
+    async def test_old_clients_and_interim_answers(self) -> None:
+        rig = await self.rig(saying(b"HTTP/1.1 103 Early Hints\r\n\r\n" + OK), route_by="cookie:route")
+        client = await rig.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+        self.assertNotIn(b"Set-Cookie", await client.head())
+        self.given((await client.message())[1])
+        client.send(b"GET / HTTP/1.0\r\n\r\n")
+        answer = await client.rest()
+        self.given(answer.partition(b"\r\n\r\n")[0])
+
+    async def test_a_tunnel_s_client_is_given_one_too(self) -> None:
+        rig = await self.rig(
+            saying(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n"),
+            route_by="cookie:route",
+        )
+        client = await rig.connect()
+        client.send(b"GET / HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n")
+        head = await client.head()
+        self.given(head)
+        self.assertIn(b"\r\nUpgrade: foo\r\n", head)
 
 
 class Course(DoorCase):
