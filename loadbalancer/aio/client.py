@@ -280,6 +280,8 @@ class Client(asyncio.Protocol):
                 self.transport.abort()
         elif self._stalled_since:
             if now - self._stalled_since > timeout_s:
+                if self.exchange is not None:
+                    self.exchange.abandon()
                 self.cut()
         elif self.exchange is not None:
             self._sweep_upload(self.exchange, now, timeout_s)

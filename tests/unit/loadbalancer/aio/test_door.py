@@ -496,6 +496,22 @@ class Limiting(DoorCase):
         rig.later(31, ticks=1)
         await rig.until(lambda: rig.door.counters.upstream_connections == 0)
 
+    async def test_a_client_that_does_not_read_is_cut_and_its_upstream_with_it(self) -> None:
+        async def pour(visit: Visit) -> None:
+            visit.say(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+            while not visit.writer.is_closing():
+                visit.say(b"x" * 100_000)
+                await visit.writer.drain()
+
+        rig = await self.rig(pour)
+        client = await rig.connect()
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.send(b"GET / HTTP/1.1\r\nHost: d\r\n\r\n")
+        await rig.until(lambda: any(each.stalled for each in rig.door._clients))  # pyright: ignore[reportPrivateUsage]
+        rig.later(76)
+        await rig.until(lambda: rig.door.counters.upstream_connections == 0)
+        self.assertEqual((rig.door.counters.in_flight[1], rig.door.counters.client_connections), (0, 0))
+
     async def test_a_client_that_leaves_ends_its_upstream(self) -> None:
         rig = await self.rig(silent)
         client = await rig.connect()
