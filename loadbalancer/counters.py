@@ -47,6 +47,8 @@ class Report(TypedDict):
     ejections: dict[str, int]  # node id -> ejections by this worker's own signs
     retries: int
     retries_denied: int
+    rate_limited: int  # requests refused with 429
+    dns_failures: int
     client_connections: int
     clients_accepted: int
     clients_refused: int
@@ -79,6 +81,8 @@ class Counters:
         self.ejections: dict[int, int] = {}
         self.retries = 0
         self.retries_denied = 0
+        self.rate_limited = 0
+        self.dns_failures = 0
         self.client_connections = 0
         self.clients_accepted = 0
         self.clients_refused = 0
@@ -111,6 +115,8 @@ class Counters:
             ejections={str(node): count for node, count in self.ejections.items()},
             retries=self.retries,
             retries_denied=self.retries_denied,
+            rate_limited=self.rate_limited,
+            dns_failures=self.dns_failures,
             client_connections=self.client_connections,
             clients_accepted=self.clients_accepted,
             clients_refused=self.clients_refused,

@@ -61,6 +61,16 @@ def key_source(route_by: str) -> KeyOf:
     return named_key
 
 
+def value_source(route_by: str) -> Callable[[RequestHead], bytes | None]:
+    """The function that finds what the route names in a request, as it stands there; None of a route that names
+    nothing there (`random`, `client`), or where it is missing. `route_by` as in `key_source`."""
+    kind, _, name = route_by.partition(":")
+    if kind in _NAMED:
+        find, wanted = _NAMED[kind], name.encode("latin-1")
+        return lambda head: find(head, wanted)
+    return (lambda head: path_of(head.target)) if kind == "path" else (lambda head: None)
+
+
 def random_key(head: RequestHead, client: bytes) -> int:
     """A six-digit id; a float product is a third of the price of randrange."""
     return LOWEST_ID + int(random() * IDS)

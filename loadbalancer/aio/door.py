@@ -8,6 +8,7 @@ not by a timer for each request.
 import itertools
 import os
 from collections.abc import Callable
+from time import monotonic
 
 from loadbalancer.aio.admin import AdminExchange
 from loadbalancer.aio.client import Client
@@ -19,6 +20,7 @@ from loadbalancer.counters import ADMIN, NOBODY, PROXY, Counters
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
 from loadbalancer.logs import get_logger
+from loadbalancer.rate_limit import limiter, retry_after_s
 from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of
 from wire.http1 import RequestHead
 
@@ -51,6 +53,7 @@ class Door:
         self.loop = self.replicas.socket_pool(settings.loop_socket)
         self._clients: set[Client] = set()
         self._key_of = key_source(settings.route_by)
+        self._rate_wait_s = limiter(settings.rate_limit, settings.rate_limit_by, settings.route_by, settings.workers)
         self._ids = itertools.count()
         self._id_start = os.urandom(5).hex().encode() + b"-"
         self._ticks = 0
@@ -74,12 +77,24 @@ class Door:
             self._answer(client, head, failure(404, "only the admin API is here", request_id, close), close)
 
     def _serve_proxy(self, client: Client, head: RequestHead, request_id: bytes, given: bool) -> None:
+        if self._rate_wait_s is not None:
+            wait_s = self._rate_wait_s(head, client.address, monotonic())
+            if wait_s:
+                self._refuse_for_now(client, head, request_id, wait_s)
+                return
         kept = request_to_replica(head, request_id, given, b"replica")
         exchange = Exchange(self, client, head, request_id, kept, self.counters.latency[PROXY])
         exchange.key = self._key_of(head, client.address)
         self._take_body(client, exchange)
         if client.exchange is exchange:
             self.replicas.first_try(exchange)
+
+    def _refuse_for_now(self, client: Client, head: RequestHead, request_id: bytes, wait_s: float) -> None:
+        self.counters.rate_limited += 1
+        self.own_codes[4] += 1
+        close = self._ends(head)
+        answer = failure(429, "too many requests", request_id, close, retry_after_s(wait_s))
+        self._answer(client, head, answer, close)
 
     def _take_body(self, client: Client, exchange: Exchange) -> None:
         client.exchange = exchange

@@ -8,13 +8,14 @@ that may be repeated move on at once.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
 from loadbalancer.aio.exchange import REFUSED, Exchange
 from loadbalancer.aio.limits import Limits
 from loadbalancer.aio.outbox import Outbox
+from loadbalancer.aio.resolver import Resolver, is_literal
 from loadbalancer.aio.trial import answers
 from loadbalancer.aio.upstreams import Connect, Pool
 from loadbalancer.counters import ADMIN, NOBODY, PROXY, Counters
@@ -37,6 +38,7 @@ class Replicas:
         self.pools: dict[int, Pool] = {}
         self.ring = build_ring(RingSpec(hash=settings.ring_hash, probe=settings.ring_probe), ())
         self.say: Say = lambda message: None
+        self.resolver = Resolver(settings.dns_refresh_s, log, self._relocated, self._unresolved)
         self._settings = settings
         self._limits = limits
         self._counters = counters
@@ -63,6 +65,7 @@ class Replicas:
         self.epoch, self.snapshot, self._members = snapshot.epoch, snapshot, members
         self._drained.clear()
         self._ejections.apply(snapshot.members)
+        self.resolver.watch((member.host for member in snapshot.members if member.port), monotonic())
         leavers = self._renew_pools()
         self._renew_view()
         for pool in (*leavers, *self._unroutable()):
@@ -99,7 +102,14 @@ class Replicas:
         def connect(factory: Callable[[], asyncio.Protocol]) -> Any:
             return asyncio.get_running_loop().create_connection(factory, member.host, member.port)
 
-        pool = self._pool(member.node_id, connect, self._counters.codes(PROXY, member.node_id))
+        def connect_by_name(factory: Callable[[], asyncio.Protocol]) -> Any:
+            def attempt(address: str) -> Any:
+                return asyncio.get_running_loop().create_connection(factory, address, member.port)
+
+            return self.resolver.reach(member.host, attempt, self._settings.upstream_connect_timeout_s)
+
+        chosen = connect if is_literal(member.host) else connect_by_name
+        pool = self._pool(member.node_id, chosen, self._counters.codes(PROXY, member.node_id))
         pool.address = _address(member)
         return pool
 
@@ -127,6 +137,15 @@ class Replicas:
         """Before another upstream connection: stay within the descriptors that are ours."""
         if self._counters.upstream_connections >= self._limits.upstreams:
             any(pool.evict() for pool in self.pools.values())
+
+    def _relocated(self, host: str, addresses: Sequence[str]) -> None:
+        """The name of some replicas has other addresses now."""
+        for pool in self.pools.values():
+            if pool.address is not None and pool.address[1] == host:
+                pool.keep_only(addresses)
+
+    def _unresolved(self) -> None:
+        self._counters.dns_failures += 1
 
     # --- tries -----------------------------------------------------------------------------------------------
 
@@ -224,7 +243,7 @@ class Replicas:
     async def _try(self, pool: Pool) -> None:
         assert pool.address is not None
         _, host, port = pool.address
-        if await answers(host, port, self._settings.health_path, TRIAL_PATIENCE_S):
+        if await answers(self.resolver.reach, host, port, self._settings.health_path, TRIAL_PATIENCE_S):
             self.settle(pool, trial=True)
         elif self.pools.get(pool.node_id) is pool:
             self._ejections.trial_failed(pool.node_id, monotonic())
@@ -262,6 +281,7 @@ class Replicas:
     def tick(self, now: float) -> None:
         """To be called a few times a second: time-outs of replicas, trials, and what is idle."""
         self._budget.advance(now)
+        self.resolver.tick(now)
         self._retired = [pool for pool in self._retired if pool.connections or pool.connecting]
         self._sweep_pools(now)
         for node in self._ejections.due(now):
@@ -286,6 +306,7 @@ class Replicas:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await self.resolver.close()
 
 
 def _exchanges(pool: Pool) -> list[Exchange]:

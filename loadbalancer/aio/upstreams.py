@@ -12,7 +12,8 @@ is the first to be used, so the others age and are closed.
 import asyncio
 import errno
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol, cast
 
@@ -28,7 +29,8 @@ first."""
 OWN_FAULTS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL))
 """Connecting failed for want of our own means: no sign against the replica."""
 
-Connect = Callable[[Callable[[], "Upstream"]], Awaitable[Any]]
+Connect = Callable[[Callable[[], "Upstream"]], Awaitable[tuple[Any, "Upstream"]]]
+"""As the loop's create_connection: (transport, what the factory made for it). It may make several, one by one."""
 
 
 class Passenger(Protocol):
@@ -102,6 +104,11 @@ class Upstream(asyncio.Protocol):
         if self.exchange is not None:
             self.exchange.resume_upload()
 
+    def peer(self) -> str:
+        """The address at the other end; "" of a Unix socket."""
+        name: tuple[str, int] | str | None = self.transport.get_extra_info("peername")
+        return name[0] if isinstance(name, tuple) else ""
+
     def abort(self) -> None:
         """End it at once; its exchange, if any, hears nothing of it."""
         self.exchange = None
@@ -134,6 +141,7 @@ class Pool:
         self.waiting: deque[Passenger] = deque()
         self.connecting: dict[Passenger, asyncio.Task[None]] = {}
         self.retired = not keep
+        self._astray: set[Upstream] = set()  # connections that are closed when they have nothing under way
         self._idle: list[Upstream] = []
         self._connect = connect
         self._counters = counters
@@ -162,7 +170,7 @@ class Pool:
         """The exchange of `upstream` has ended well."""
         upstream.exchange = None
         self._in_flight[self.node_id] -= 1
-        if not reusable or self.retired:
+        if not reusable or self.retired or (self._astray and upstream in self._astray):
             upstream.transport.abort()
         elif self.waiting:
             upstream.idle_since = 0.0  # it was not idle before this one
@@ -193,6 +201,12 @@ class Pool:
         self.retired = True
         self._close_idle_since(float("inf"))
 
+    def keep_only(self, addresses: Collection[str]) -> None:
+        """The upstream is at these addresses now: connections to others end, those with an exchange when it does."""
+        self._astray = {upstream for upstream in self.connections if upstream.peer() not in addresses}
+        for upstream in self._astray.intersection(self._idle):
+            upstream.abort()
+
     def sweep(self, now: float) -> None:
         """Close what has been idle for long."""
         self._close_idle_since(now - IDLE_S)
@@ -210,6 +224,7 @@ class Pool:
 
     def closed(self, upstream: Upstream) -> None:
         self.connections.discard(upstream)
+        self._astray.discard(upstream)
         self._counters.upstream_connections -= 1
         self.forget_idle(upstream)
         if upstream.exchange is not None:
@@ -231,17 +246,18 @@ class Pool:
         self.connecting[exchange] = asyncio.get_running_loop().create_task(self._open(exchange))
 
     async def _open(self, exchange: Passenger) -> None:
-        upstream = Upstream(self)
+        made: list[Upstream] = []  # one for each address that is tried
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                await self._connect(lambda: upstream)
+                _, upstream = await self._connect(partial(self._make, made))
+            made.remove(upstream)
         except (OSError, UnicodeError) as error:  # TimeoutError is one; a host may be no name that DNS can say
             self._not_connected(exchange, error)
             return
-        except asyncio.CancelledError:
-            if upstream in self.connections:
-                upstream.abort()
-            raise
+        finally:
+            for other in made:  # uvloop leaves open what was cancelled just as it was connected
+                if other in self.connections:
+                    other.abort()
         if self.connecting.pop(exchange, None) is None:
             upstream.abort()
         elif upstream.transport.is_closing():
@@ -249,6 +265,10 @@ class Pool:
             exchange.unreachable(True, False)
         else:
             upstream.begin(exchange)
+
+    def _make(self, made: list[Upstream]) -> Upstream:
+        made.append(Upstream(self))
+        return made[-1]
 
     def _not_connected(self, exchange: Passenger, error: OSError | UnicodeError) -> None:
         if self.connecting.pop(exchange, None) is not None:

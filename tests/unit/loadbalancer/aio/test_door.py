@@ -529,6 +529,50 @@ class Limiting(DoorCase):
         self.assertTrue((await client.rest()).endswith(b"Connection: close\r\n\r\nok"))
 
 
+class RateLimiting(DoorCase):
+    async def test_429_says_when_to_come_back_and_keeps_the_connection(self) -> None:
+        rig = await self.rig(ok, rate_limit="0.5+2")
+        client = await rig.connect()
+        for _ in range(2):
+            self.assertEqual((await client.get())[0], 200)
+        status, head, body = await client.get(lines=b"X-Request-Id: mine-7\r\n")
+        self.assertEqual(status, 429)
+        self.assertTrue(head.startswith(b"HTTP/1.1 429 Too Many Requests\r\n"))
+        self.assertIn(b"Retry-After: 2\r\n", head)
+        self.assertIn(b"X-Request-Id: mine-7\r\n", head)
+        self.assertNotIn(b"Connection: close", head)
+        self.assert_failure(body, "too many requests")
+        self.assertEqual((await client.get())[0], 429)
+        self.assertEqual((rig.door.counters.rate_limited, len(rig.replicas[0].visits)), (2, 2))
+
+    async def test_a_body_that_follows_is_not_read_so_the_connection_ends(self) -> None:
+        rig = await self.rig(ok, rate_limit="0.5+1")
+        client = await rig.connect()
+        await client.get()
+        client.send(b"POST / HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\n\r\nhello")
+        answer = await client.rest()
+        self.assertIn(b" 429 ", answer)
+        self.assertIn(b"Connection: close\r\n", answer)
+
+    async def test_control_s_paths_are_not_counted(self) -> None:
+        rig = await self.rig(ok, rate_limit="0.5+1")
+        client = await rig.connect()
+        await client.get()
+        for _ in range(3):
+            self.assertEqual((await client.get(b"/admin/live"))[0], 200)
+
+    async def test_each_worker_grants_its_part(self) -> None:
+        rig = await self.rig(ok, rate_limit="1+6", workers=3)
+        client = await rig.connect()
+        self.assertEqual([(await client.get())[0] for _ in range(3)], [200, 200, 429])
+
+    async def test_by_key(self) -> None:
+        rig = await self.rig(ok, rate_limit="0.5+1", rate_limit_by="key", route_by="header:X-Key")
+        client = await rig.connect()
+        answers = [await client.get(lines=b"X-Key: %b\r\n" % key) for key in (b"a", b"b", b"a")]
+        self.assertEqual([status for status, _, _ in answers], [200, 200, 429])
+
+
 class Course(DoorCase):
     NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope"
 
