@@ -47,6 +47,8 @@ class Report(TypedDict):
     ejections: dict[str, int]  # node id -> ejections by this worker's own signs
     retries: int
     retries_denied: int
+    hedges: int  # second tries beside a slow first one
+    hedges_won: int
     rate_limited: int  # requests refused with 429
     dns_failures: int
     client_connections: int
@@ -81,6 +83,8 @@ class Counters:
         self.ejections: dict[int, int] = {}
         self.retries = 0
         self.retries_denied = 0
+        self.hedges = 0
+        self.hedges_won = 0
         self.rate_limited = 0
         self.dns_failures = 0
         self.client_connections = 0
@@ -115,6 +119,8 @@ class Counters:
             ejections={str(node): count for node, count in self.ejections.items()},
             retries=self.retries,
             retries_denied=self.retries_denied,
+            hedges=self.hedges,
+            hedges_won=self.hedges_won,
             rate_limited=self.rate_limited,
             dns_failures=self.dns_failures,
             client_connections=self.client_connections,

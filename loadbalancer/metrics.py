@@ -47,6 +47,8 @@ class Reading:
 COUNTERS: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
     ("retries", "Requests tried again on another replica.", lambda r: r.report["retries"]),
     ("retries_denied", "Retries that the budget did not allow.", lambda r: r.report["retries_denied"]),
+    ("hedges", "Slow requests sent to a second replica too.", lambda r: r.report["hedges"]),
+    ("hedges_won", "Those that the second replica answered first.", lambda r: r.report["hedges_won"]),
     ("rate_limited", "Requests refused by the rate limit.", lambda r: r.report["rate_limited"]),
     ("dns_failures", "Names of backends that could not be resolved, each time.", lambda r: r.report["dns_failures"]),
     ("respawns", "Replicas started in the place of others.", lambda r: r.respawns),

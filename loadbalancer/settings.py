@@ -105,10 +105,13 @@ class Settings(BaseSettings):
     policy: str = Field("ring", description=f"Who gets a request: {', '.join(POLICIES)} or module:Class")
     route_by: str = Field("random", description="random, header:NAME, path, query:NAME, cookie:NAME or client")
     slow_start: float = Field(
-        10, ge=0, le=3600, description="Seconds in which a newcomer's share grows from a tenth to all of its keys"
+        10,
+        ge=0,
+        le=3600,
+        description="Seconds in which a newcomer's share grows from a tenth to all of its keys; 0: at once",
     )
     hedge_after: str = Field(
-        "", description="p95, p99 … or seconds: an idempotent request this slow is sent to a second replica too"
+        "", description="p95, p99 … or seconds: a GET, HEAD or OPTIONS this slow is sent to a second replica too"
     )
     dns_refresh: Seconds = Field(10, description="Seconds after which a backend's name is resolved again")
     drain_timeout: Seconds = Field(30, description="Seconds that a leaver has to finish its requests")
@@ -121,7 +124,9 @@ class Settings(BaseSettings):
     head_timeout: Seconds = Field(10, description="Seconds from the first byte of a request's head to its last: 408")
     body_limit: int = Field(0, ge=0, description="Bytes of a request's body; past it: 413 (0: no limit)")
     rate_limit: str = Field(
-        "", description="Requests a second for each client or key, and a burst: 100 or 100+200; past it: 429"
+        "",
+        description="Requests a second for each client or key, and a burst (default: one second's): 100 or 100+200; "
+        "past it: 429. Each worker grants its part of both",
     )
     rate_limit_by: Literal["client", "key"] = Field("client", description="Whose requests are counted together")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -13,12 +13,14 @@ from time import monotonic
 from loadbalancer.aio.admin import AdminExchange
 from loadbalancer.aio.client import Client
 from loadbalancer.aio.exchange import Exchange
+from loadbalancer.aio.hedge import Hedger
 from loadbalancer.aio.limits import Limits
 from loadbalancer.aio.outbox import Outbox
 from loadbalancer.aio.replicas import Replicas
 from loadbalancer.counters import ADMIN, NOBODY, PROXY, Counters
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
+from loadbalancer.hedging import HedgeDelay
 from loadbalancer.logs import get_logger
 from loadbalancer.rate_limit import limiter, retry_after_s
 from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of
@@ -53,11 +55,17 @@ class Door:
         self.loop = self.replicas.socket_pool(settings.loop_socket)
         self._clients: set[Client] = set()
         self._key_of = key_source(settings.route_by)
+        self._hedger = self._hedging()
+        self._new_exchange: Callable[..., Exchange] = Exchange if self._hedger is None else self._hedger.exchange
         self._rate_wait_s = limiter(settings.rate_limit, settings.rate_limit_by, settings.route_by, settings.workers)
         self._ids = itertools.count()
         self._id_start = os.urandom(5).hex().encode() + b"-"
         self._ticks = 0
         self._drain_until = 0.0
+
+    def _hedging(self) -> Hedger | None:
+        after = self.settings.hedge_after
+        return Hedger(HedgeDelay(after, monotonic()), self.replicas.spare, self.counters) if after else None
 
     # --- requests --------------------------------------------------------------------------------------------
 
@@ -83,7 +91,7 @@ class Door:
                 self._refuse_for_now(client, head, request_id, wait_s)
                 return
         kept = request_to_replica(head, request_id, given, b"replica")
-        exchange = Exchange(self, client, head, request_id, kept, self.counters.latency[PROXY])
+        exchange = self._new_exchange(self, client, head, request_id, kept, self.counters.latency[PROXY])
         exchange.key = self._key_of(head, client.address)
         self._take_body(client, exchange)
         if client.exchange is exchange:
@@ -188,6 +196,8 @@ class Door:
         """To be called each TICK_S: enforces time-outs."""
         self._ticks += 1
         self.replicas.tick(now)
+        if self._hedger is not None:
+            self._hedger.tick(now)
         if self._ticks % CLIENT_TICKS == 0:
             for client in list(self._clients):
                 client.sweep(now)
@@ -197,6 +207,8 @@ class Door:
     async def close(self) -> None:
         """End everything at once."""
         self._cut_all()
+        if self._hedger is not None:
+            self._hedger.close()
         await self.replicas.close()
 
 
