@@ -104,8 +104,8 @@ class Client(asyncio.Protocol):
         while self.buffer and self.exchange is None and not (self.lingering or self._stalled_since) and self._next():
             pass
         self._pumping = False
-        if self.eof and self.exchange is None and not self._stalled_since:
-            self._close(gently=False)  # it will send no more, and what it asked is answered
+        if self.eof and (self.exchange is None or self.exchange.uploading) and not self._stalled_since:
+            self._close(gently=False)  # it will send no more, and what it asked whole is answered
         if self._paused and len(self.buffer) < PIPELINE_LIMIT_BYTES and self.exchange is None:
             self.resume_reading()
 
@@ -151,7 +151,6 @@ class Client(asyncio.Protocol):
         """The body is broken or does not come. Where an answer has begun, only the connection's end can
         tell."""
         if exchange.answer_body is not None:
-            exchange.abandon()
             self.cut()
         else:
             exchange.withdraw()
@@ -166,6 +165,7 @@ class Client(asyncio.Protocol):
     def eof_received(self) -> bool:
         """A client may end its side and still wait for its answer; one that waits on control has gone."""
         self.eof = True
+        self.door.outbox.flush()  # an answer of this very turn goes before the end
         exchange = self.exchange
         if exchange is None:
             return self._stalled_since > 0
@@ -211,7 +211,9 @@ class Client(asyncio.Protocol):
 
     def cut(self) -> None:
         """End the connection so that the client sees its answer is not whole, however that is framed."""
-        self.exchange = None
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.abandon()
         self.door.outbox.flush()
         connection: socket.socket | None = self.transport.get_extra_info("socket")
         if connection is not None and connection.family != socket.AF_UNIX:

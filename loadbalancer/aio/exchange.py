@@ -40,6 +40,10 @@ JOIN_LIMIT_BYTES = 16 * 1024
 """A head and a body up to this size are joined into one write; copying more costs more than a second
 buffer."""
 
+AT_ONCE_BYTES = 64 * 1024
+"""A piece of a body so large is written at once, not at the end of the turn: libuv reads a connection up to 32 times
+in a turn, 256 KB each, and only the write that fills a buffer stops it."""
+
 REPEATED_LIMIT_BYTES = 1024
 """Heads up to this size are remembered by their connection: they tend to repeat, and parsing costs a tenth of
 a request."""
@@ -115,6 +119,8 @@ class Exchange:
             self._forget_kept()
         if self.upstream is not None:
             self.door.outbox.write(self.upstream.transport, part)
+            if len(part) >= AT_ONCE_BYTES:
+                self.door.outbox.flush()
 
     def boarded(self) -> None:
         """The kept bytes are sent, and there are more to come."""
@@ -247,6 +253,8 @@ class Exchange:
             self.client.write(part)
         if body.done:
             self._finish(self.reusable and taken == len(data))
+        elif len(part) >= AT_ONCE_BYTES:
+            self.door.outbox.flush()
 
     def _interim(self, head: ResponseHead, data: bytes, end: int) -> None:
         """1xx: 100 was given by ourselves, 101 was not asked for, the others pass to clients of HTTP/1.1."""
@@ -387,10 +395,8 @@ class Exchange:
 
     def _cut(self, reason: str) -> None:
         """The answer can't be completed: the client must see that it is not whole."""
-        self._drop_pool(settled=False)
-        self._count(0)
         self.door.log_cut(self.request_id, reason)
-        self.client.cut()
+        self.client.cut()  # which abandons this
 
     def abandon(self) -> None:
         """The client is gone."""

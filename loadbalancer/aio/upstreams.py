@@ -209,6 +209,8 @@ class Pool:
         self._counters.upstream_connections += 1
 
     def closed(self, upstream: Upstream) -> None:
+        if upstream not in self.connections:
+            return
         self.connections.discard(upstream)
         self._counters.upstream_connections -= 1
         self.forget_idle(upstream)
@@ -236,11 +238,11 @@ class Pool:
             async with asyncio.timeout(self._connect_timeout_s):
                 await self._connect(lambda: upstream)
         except (OSError, UnicodeError) as error:  # TimeoutError is one; a host may be no name that DNS can say
+            self.closed(upstream)
             self._not_connected(exchange, error)
             return
         except asyncio.CancelledError:
-            if upstream in self.connections:
-                upstream.abort()
+            self.closed(upstream)  # uvloop has ended it, and says so to nobody
             raise
         if self.connecting.pop(exchange, None) is None:
             upstream.abort()

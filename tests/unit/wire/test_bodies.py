@@ -124,6 +124,29 @@ class Chunks(unittest.TestCase):
                         body.feed(data[at : at + step])
                 self.assertEqual(caught.exception.status, 502)
 
+    def test_no_byte_passes_that_makes_it_bad(self) -> None:
+        """What came before the fault was forwarded already: it must be the beginning of a good body."""
+        for data, good in (
+            (b"5;a", b"5"),
+            (b"5\rh", b"5\r"),
+            (b"\r", b""),
+            (b"4\r\nhello", b"4\r\nhell"),
+            (b"5\r\nhello\rX", b"5\r\nhello\r"),
+            (b"0\r\nGET /smuggled HTTP/1.1\rHost: a\r\r", b"0\r\nGET"),
+            (b"0\r\nX: y\rGET", b"0\r\nX: y\r"),
+            (b"0\r\n\rX", b"0\r\n\r"),
+            (b"0\r\nContent-Length: 5", b"0\r\nContent-Length"),
+            (b"0\r\nx_forwarded_for: 6.6.6.6", b"0\r\nx_forwarded_for"),
+            (b"0\r\nIf-Match: *", b"0\r\nIf-Match"),
+            (b"0\r\n X", b"0\r\n"),
+        ):
+            body = ChunkedBody()
+            passed = 0
+            with self.assertRaises(HttpError, msg=data):
+                for byte in data:
+                    passed += body.feed(bytes((byte,)))
+            self.assertEqual(data[:passed], good)
+
 
 class Choice(unittest.TestCase):
     def test_requests(self) -> None:
