@@ -96,8 +96,11 @@ def _kill_container(target: dict[str, Any]) -> None:
 
 
 def killed(size: Size, advance: Advance, kill: Callable[[dict[str, Any]], None], *flags: str) -> dict[str, Any]:
-    """Load a fleet of three, kill the second replica, and tell what was seen of it."""
-    with running(*flags, replicas=FLEET) as system:
+    """Load a fleet of three, kill the second replica, and tell what was seen of it.
+
+    Without a slow start, so that the newcomer's first answer tells when it serves.
+    """
+    with running("--slow-start", "0", *flags, replicas=FLEET) as system:
         before = system.cluster()["replicas"]
         target = before[1]
         moments: list[float] = []

@@ -42,9 +42,9 @@ class Size:
 
 
 def sweep(setup: Setup, fleets: Sequence[int], size: Size, advance: Advance) -> list[dict[str, Any]]:
-    """A figure for each fleet, smallest first: one system that grows by /add."""
+    """A figure for each fleet, smallest first: one system that grows by /add, whose newcomers take all at once."""
     figures: list[dict[str, Any]] = []
-    with running(*setup.flags, replicas=fleets[0]) as system:
+    with running(*setup.flags, "--slow-start", "0", replicas=fleets[0]) as system:
         for fleet in fleets:
             grow(system, fleet)
             figures.append(measured(system, setup, size, advance))

@@ -9,9 +9,12 @@ import asyncio
 import json
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import aiohttp
+
+from analysis.measures import percentile
 
 TOO_SLOW_S = 3.0
 TICK_S = 0.002
@@ -31,8 +34,7 @@ class Result:
 
     def percentile(self, share: float) -> float:
         """Of all latencies, in seconds; 0 when there are none."""
-        ordered = sorted(self.latencies_s)
-        return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+        return percentile(sorted(self.latencies_s), share)
 
 
 async def one(session: aiohttp.ClientSession, url: str, result: Result, start: float) -> None:
@@ -67,22 +69,28 @@ def judge(status: int, body: bytes) -> tuple[str, str]:
     return ("", words[-1]) if words[:3] == ["Hello", "from", "Server:"] else ("wrong body", "")
 
 
+async def due_times(rate: float, count: int) -> AsyncIterator[float]:
+    """When (monotonic) each of `count` requests is due, at `rate` a second; given out then, or a little later."""
+    begin, given = time.monotonic(), 0
+    while given < count:
+        due = min(count, int((time.monotonic() - begin) * rate) + 1)
+        for number in range(given, due):
+            yield begin + number / rate
+        given = due
+        await asyncio.sleep(TICK_S)
+
+
 async def open_loop(url: str, rate: float, count: int, result: Result) -> None:
     """`count` requests at `rate` a second; returns when the last is answered or has failed."""
     timeout = aiohttp.ClientTimeout(total=TOO_SLOW_S + 1)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(timeout=timeout, connector=connector) as session:
         tasks: set[asyncio.Task[None]] = set()
-        begin = time.monotonic()
-        while result.sent < count:
-            due = min(count, int((time.monotonic() - begin) * rate) + 1)
-            while result.sent < due:
-                scheduled = begin + result.sent / rate
-                task = asyncio.create_task(one(session, url, result, scheduled))
-                tasks.add(task)
-                task.add_done_callback(tasks.discard)
-                result.sent += 1
-            await asyncio.sleep(TICK_S)
+        async for due in due_times(rate, count):
+            task = asyncio.create_task(one(session, url, result, due))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+            result.sent += 1
         await asyncio.gather(*tasks)
 
 

@@ -32,6 +32,11 @@ class Agreement:
     p_value: float
 
 
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The value below which `share` of the ordered values lie (the nearest rank); 0 when there are none."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
+
+
 def spread(counts: Sequence[int]) -> Spread:
     """Raises ValueError without any count."""
     if not counts:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from analysis.door_bench.readme import bench_markdown
 from analysis.provenance import ROOT
 from loadbalancer.cli.flags import settings_markdown
 
@@ -72,12 +73,19 @@ def _times(seconds: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.2f}" for name, value in seconds.items())
 
 
+PARTS = (
+    ("figures", "drills.json", figures_markdown),
+    ("containers", "containers.json", figures_markdown),
+    ("door", "door.json", bench_markdown),
+)
+
+
 def filled(text: str) -> str:
     """The README with its made parts made anew; figures that were never measured are left as they are."""
     text = _replace(text, "settings", settings_markdown())
-    for part, file in (("figures", "drills.json"), ("containers", "containers.json")):
+    for part, file, made in PARTS:
         if (RESULTS / file).exists():
-            text = _replace(text, part, figures_markdown(json.loads((RESULTS / file).read_text())))
+            text = _replace(text, part, made(json.loads((RESULTS / file).read_text())))
     return text
 
 

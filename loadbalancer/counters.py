@@ -30,7 +30,7 @@ NOBODY = -1
 PROXY = "proxy"
 ADMIN = "admin"
 
-GAUGES = frozenset(("in_flight", "client_connections", "upstream_connections"))
+GAUGES = frozenset(("in_flight", "client_connections", "upstream_connections", "tunnels"))
 
 
 KEPT_PARTED = 64
@@ -47,12 +47,21 @@ class Report(TypedDict):
     ejections: dict[str, int]  # node id -> ejections by this worker's own signs
     retries: int
     retries_denied: int
+    hedges: int  # second tries beside a slow first one
+    hedges_won: int
+    rate_limited: int  # requests refused with 429
+    dns_failures: int
     client_connections: int
     clients_accepted: int
     clients_refused: int
     upstream_connections: int
+    tunnels: int  # connections that have changed their protocol
     bytes_in: int  # from clients
     bytes_out: int  # to clients
+    tls_handshakes: int
+    tls_resumed: int  # those of them that went on with an earlier session
+    tls_handshake_failures: int
+    access_log_dropped: int  # lines that were not written
 
 
 class Latency:
@@ -79,12 +88,21 @@ class Counters:
         self.ejections: dict[int, int] = {}
         self.retries = 0
         self.retries_denied = 0
+        self.hedges = 0
+        self.hedges_won = 0
+        self.rate_limited = 0
+        self.dns_failures = 0
         self.client_connections = 0
         self.clients_accepted = 0
         self.clients_refused = 0
         self.upstream_connections = 0
+        self.tunnels = 0
         self.bytes_in = 0
         self.bytes_out = 0
+        self.tls_handshakes = 0
+        self.tls_resumed = 0
+        self.tls_handshake_failures = 0
+        self.access_log_dropped = 0
         self._codes: dict[tuple[str, int], list[int]] = {}
 
     def codes(self, route: str, node_id: int) -> list[int]:
@@ -111,12 +129,21 @@ class Counters:
             ejections={str(node): count for node, count in self.ejections.items()},
             retries=self.retries,
             retries_denied=self.retries_denied,
+            hedges=self.hedges,
+            hedges_won=self.hedges_won,
+            rate_limited=self.rate_limited,
+            dns_failures=self.dns_failures,
             client_connections=self.client_connections,
             clients_accepted=self.clients_accepted,
             clients_refused=self.clients_refused,
             upstream_connections=self.upstream_connections,
+            tunnels=self.tunnels,
             bytes_in=self.bytes_in,
             bytes_out=self.bytes_out,
+            tls_handshakes=self.tls_handshakes,
+            tls_resumed=self.tls_resumed,
+            tls_handshake_failures=self.tls_handshake_failures,
+            access_log_dropped=self.access_log_dropped,
         )
 
     def _requests(self) -> dict[str, dict[str, dict[str, int]]]:

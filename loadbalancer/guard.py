@@ -8,7 +8,9 @@
    foils rebinding.
 3. Is it the operator? With a token: whoever has it. Without: whoever is on this machine.
 
-The client's address is the one that the data path saw; it drops any X-Real-IP that came from outside.
+The client's address is the one that the data path saw, or that a trusted proxy told it, and the peer's is its
+connection's other end. Both must be on this machine: a stranger behind a proxy of ours is a stranger, and another
+machine's proxy can't make anybody local. The data path drops what came from outside in the same headers.
 None is a caller on control's own Unix socket, which only the operator's user may open.
 """
 
@@ -26,13 +28,14 @@ _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#@\s]+)")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What a request says of its sender; None: not there. `client` is an IP address as text."""
+    """What a request says of its sender; None: not there. `client` and `peer` are IP addresses as text."""
 
     host: str | None
     origin: str | None = None
     fetch_site: str | None = None
     authorization: str | None = None
     client: str | None = None
+    peer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ def refusal(guard: Guard, caller: Caller) -> Refusal | None:
         return Refusal(403, "the Host is not one of ours; allow it with --allowed-hosts")
     if guard.token:
         return None if has_token(guard, caller.authorization) else Refusal(401, "Authorization: Bearer is needed")
-    if not is_local(caller.client, guard.local):
+    if not (is_local(caller.client, guard.local) and is_local(caller.peer, guard.local)):
         return Refusal(403, "without --admin-token changes are taken from this machine only")
     return None
 

@@ -47,11 +47,27 @@ class Reading:
 COUNTERS: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
     ("retries", "Requests tried again on another replica.", lambda r: r.report["retries"]),
     ("retries_denied", "Retries that the budget did not allow.", lambda r: r.report["retries_denied"]),
+    ("hedges", "Slow requests sent to a second replica too.", lambda r: r.report["hedges"]),
+    ("hedges_won", "Those that the second replica answered first.", lambda r: r.report["hedges_won"]),
+    ("rate_limited", "Requests refused by the rate limit.", lambda r: r.report["rate_limited"]),
+    ("dns_failures", "Names of backends that could not be resolved, each time.", lambda r: r.report["dns_failures"]),
     ("respawns", "Replicas started in the place of others.", lambda r: r.respawns),
     ("clients_accepted", "Connections taken from clients.", lambda r: r.report["clients_accepted"]),
-    ("clients_refused", "Connections of clients past the limit.", lambda r: r.report["clients_refused"]),
+    (
+        "clients_refused",
+        "Connections of clients past the limit, or without the PROXY header asked of them.",
+        lambda r: r.report["clients_refused"],
+    ),
     ("received_bytes", "Bytes from clients.", lambda r: r.report["bytes_in"]),
     ("sent_bytes", "Bytes to clients.", lambda r: r.report["bytes_out"]),
+    ("tls_handshakes", "Connections by TLS.", lambda r: r.report["tls_handshakes"]),
+    ("tls_resumed", "Those of them that went on with an earlier session.", lambda r: r.report["tls_resumed"]),
+    (
+        "tls_handshake_failures",
+        "Connections to the TLS port that never got through the handshake.",
+        lambda r: r.report["tls_handshake_failures"],
+    ),
+    ("access_log_dropped", "Lines not written to the access log.", lambda r: r.report["access_log_dropped"]),
 )
 """Those without labels: name without its prefix and `_total`, help, value."""
 
@@ -60,6 +76,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
     ("ring_virtual_nodes", "Virtual nodes on the ring.", lambda r: r.ring_virtual_nodes),
     ("client_connections", "Open connections of clients.", lambda r: r.report["client_connections"]),
     ("upstream_connections", "Open connections to replicas.", lambda r: r.report["upstream_connections"]),
+    ("tunnels", "Connections that have changed their protocol.", lambda r: r.report["tunnels"]),
     ("data_path_workers", "Data-path workers that report.", lambda r: r.workers),
     ("control_loop_lag_seconds", "How late control's loop last was.", lambda r: r.loop_lag_s),
 )

@@ -90,10 +90,10 @@ class RetryBudget:
         spent = self._spent + sum(spent for _, spent in self._past)
         return self.reserve + RETRY_SHARE * requests + RETRIES_PER_S * WINDOW_S - spent
 
-    def spend(self, now: float) -> bool:
-        """Charge one retry; False if the budget denies it."""
+    def spend(self, now: float, needed: bool = True) -> bool:
+        """Charge one retry; False if the budget denies it. One that is not `needed` leaves the reserve alone."""
         self.advance(now)
-        if self.left() < 1:
+        if self.left() < (1 if needed else 1 + self.reserve):
             return False
         self._spent += 1
         return True

@@ -5,6 +5,7 @@ turned into one by `hashes.key_of`; where it is missing, a random six-digit id t
 route were `random`.
 """
 
+import re
 from collections.abc import Callable
 from random import random
 
@@ -23,6 +24,7 @@ ADMIN_STARTS = (b"/rep", b"/add", b"/rm", b"/admin", b"/metrics")
 
 _ADMIN_PATHS = frozenset((b"/rep", b"/add", b"/rm", b"/metrics", b"/admin"))
 _ADMIN_FOLDER = b"/admin/"
+_COOKIES = re.compile(rb"(?i:\ncookie:)([^\r]*+)")
 
 LIVE_PATH = b"/admin/live"
 READY_PATH = b"/admin/ready"
@@ -61,6 +63,16 @@ def key_source(route_by: str) -> KeyOf:
     return named_key
 
 
+def value_source(route_by: str) -> Callable[[RequestHead], bytes | None]:
+    """The function that finds what the route names in a request, as it stands there; None of a route that names
+    nothing there (`random`, `client`), or where it is missing. `route_by` as in `key_source`."""
+    kind, _, name = route_by.partition(":")
+    if kind in _NAMED:
+        find, wanted = _NAMED[kind], name.encode("latin-1")
+        return lambda head: find(head, wanted)
+    return (lambda head: path_of(head.target)) if kind == "path" else (lambda head: None)
+
+
 def random_key() -> int:
     """A six-digit id; a float product is a third of the price of randrange."""
     return LOWEST_ID + int(random() * IDS)
@@ -72,9 +84,14 @@ def query_value(head: RequestHead, name: bytes) -> bytes | None:
 
 
 def cookie_value(head: RequestHead, name: bytes) -> bytes | None:
-    """The value of the cookie `name` in the first Cookie line; None if it is missing."""
-    pairs = (head.get(b"cookie") or b"").split(b";")
-    return _pair_value([pair.strip(b" \t") for pair in pairs], name)
+    """The value of the first cookie `name` that has one; None if there is none.
+
+    All Cookie lines are searched: HTTP/2 splits them (RFC 9113, 8.2.3), and not every gateway joins them again.
+    """
+    pairs = b";".join(_COOKIES.findall(b"\n" + head.lines)).split(b";")
+    start = name + b"="
+    values = (pair.strip(b" \t") for pair in pairs)
+    return next((value[len(start) :] for value in values if value.startswith(start) and value != start), None)
 
 
 def _pair_value(pairs: list[bytes], name: bytes) -> bytes | None:

@@ -105,10 +105,13 @@ class Settings(BaseSettings):
     policy: str = Field("ring", description=f"Who gets a request: {', '.join(POLICIES)} or module:Class")
     route_by: str = Field("random", description="random, header:NAME, path, query:NAME, cookie:NAME or client")
     slow_start: float = Field(
-        10, ge=0, le=3600, description="Seconds in which a newcomer's share grows from a tenth to all of its keys"
+        10,
+        ge=0,
+        le=3600,
+        description="Seconds in which a newcomer's share grows from a tenth to all of its keys; 0: at once",
     )
     hedge_after: str = Field(
-        "", description="p95, p99 … or seconds: an idempotent request this slow is sent to a second replica too"
+        "", description="p95, p99 … or seconds: a GET, HEAD or OPTIONS this slow is sent to a second replica too"
     )
     dns_refresh: Seconds = Field(10, description="Seconds after which a backend's name is resolved again")
     drain_timeout: Seconds = Field(30, description="Seconds that a leaver has to finish its requests")
@@ -121,14 +124,18 @@ class Settings(BaseSettings):
     head_timeout: Seconds = Field(10, description="Seconds from the first byte of a request's head to its last: 408")
     body_limit: int = Field(0, ge=0, description="Bytes of a request's body; past it: 413 (0: no limit)")
     rate_limit: str = Field(
-        "", description="Requests a second for each client or key, and a burst: 100 or 100+200; past it: 429"
+        "",
+        description="Requests a second for each client or key, and a burst (default: one second's): 100 or 100+200; "
+        "past it: 429. Each worker grants its part of both",
     )
     rate_limit_by: Literal["client", "key"] = Field("client", description="Whose requests are counted together")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Networks (10.0.0.0/8, …) whose X-Forwarded-…, Forwarded and PROXY headers are believed"
     )
     accept_proxy_protocol: bool = Field(
-        False, description="Every connection begins with a PROXY header (v1 or v2), as HAProxy's send-proxy writes it"
+        False,
+        description="Every connection must begin with a PROXY header (v1 or v2), as HAProxy's send-proxy writes it; "
+        "the carousel command then needs --admin-port",
     )
     tls_cert: str = Field("", description="A certificate chain in PEM: turns TLS on, at --tls-port")
     tls_key: str = Field("", description="Its key in PEM; both are read again when they change")
@@ -223,6 +230,11 @@ class Settings(BaseSettings):
             raise ValueError("--runtime static needs --backends")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise ValueError("--tls-cert and --tls-key need each other")
+        if self.tls_cert and self.accept_proxy_protocol:
+            raise ValueError(
+                "--accept-proxy-protocol does not go with --tls-cert: the PROXY header comes before the handshake, "
+                "where asyncio's TLS can't read it; let the proxy end TLS, or give up one of them"
+            )
         if self.runtime != "static" and self.backends:
             raise ValueError("--backends needs --runtime static")
         if self.replicas > self.replica_limit:

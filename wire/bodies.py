@@ -7,7 +7,8 @@ alone.
 What holds: the framing is validated as strictly as heads are, because it is forwarded as it came. Chunk
 sizes are 1 to 15 hexadecimal digits directly followed by CRLF (no extension, no padding: peers disagree on
 them and nobody uses them), trailers are well-formed lines, and none of them may override what the head
-decided.
+decided. A line that is not whole yet is held to the same: its bytes pass on before its end comes, and a peer that
+ends lines at a CR would act on them.
 """
 
 import re
@@ -23,10 +24,15 @@ FORBIDDEN_TRAILERS: Final = frozenset(
         *(b"transfer-encoding", b"content-length", b"host", b"trailer", b"te", b"connection", b"upgrade"),
         *(b"keep-alive", b"proxy-connection", b"content-encoding", b"content-type", b"content-range"),
         *(b"authorization", b"proxy-authorization", b"cookie", b"set-cookie", b"expect", b"max-forwards"),
-        *(b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-request-id"),
+        *(b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"x-request-id"),
     )
 )
 """Names that change framing, routing or trust if a peer merges trailers into the head (RFC 9110, 6.5.1)."""
+FORBIDDEN_STARTS: Final = (
+    *(b"if-", b"cache-control", b"pragma", b"range", b"realm", b"www-authenticate", b"proxy-authenticate"),
+    *(b"x-forwarded-", b"x-real-ip", b"via"),
+)
+"""Names that begin so, too: the rest of Go's list (httpguts.ValidTrailerHeader), and what proxies say."""
 
 Data = bytes | bytearray | memoryview
 
@@ -98,14 +104,19 @@ class CloseBody:
 class ChunkedBody:
     """A chunked body. `status` is what its faults are answered with: 400 a client's, 502 an upstream's.
 
+    `limit`: bytes of payload that it may carry (0: any); the chunk that would exceed it is refused with 413 when its
+    size is read.
+
     It is either inside a chunk's data, `_left` bytes before its end, or (with `_left` 0) waits for the line
     that `_line` reads, of which `_carry` came already.
     """
 
-    __slots__ = ("_carry", "_left", "_line", "_status", "_trailers_size", "done")
+    __slots__ = ("_carry", "_left", "_limit", "_line", "_size", "_status", "_trailers_size", "done")
 
-    def __init__(self, status: int = 400) -> None:
+    def __init__(self, status: int = 400, limit: int = 0) -> None:
         self.done = False
+        self._limit = limit
+        self._size = 0
         self._status = status
         self._left = 0
         self._carry = b""
@@ -145,12 +156,27 @@ class ChunkedBody:
         self._carry = line if match is None else b""
         if match is not None:
             self._line(line)
+        else:
+            self._check_begun(line)
         return end
+
+    def _check_begun(self, line: bytes) -> None:
+        """Refuse the beginning of a line that no further byte can make a good one."""
+        in_trailers = self._line == self._trailer_line
+        begun = _TRAILER_BEGUN if in_trailers else _SIZE_BEGUN if self._line == self._size_line else _DATA_END_BEGUN
+        match = begun.fullmatch(line)
+        if match is None:
+            raise self._fault("malformed chunked framing")
+        if in_trailers and match.group(1) is not None:
+            self._check_name(match.group(1))
 
     def _size_line(self, line: bytes) -> None:
         if _SIZE_LINE.fullmatch(line) is None:
             raise self._fault("malformed chunk size")
         self._left = int(line, 16)
+        self._size += self._left
+        if self._limit and self._size > self._limit:
+            raise HttpError(413, f"the body is larger than {self._limit} bytes")
         self._line = self._data_end if self._left else self._trailer_line
 
     def _data_end(self, line: bytes) -> None:
@@ -166,7 +192,11 @@ class ChunkedBody:
         match = _TRAILER_LINE.fullmatch(line)
         if match is None or self._trailers_size > MAX_TRAILERS:
             raise self._fault("malformed or too many trailers")
-        if match.group(1).lower().replace(b"_", b"-") in FORBIDDEN_TRAILERS:
+        self._check_name(match.group(1))
+
+    def _check_name(self, raw: bytes) -> None:
+        name = raw.lower().replace(b"_", b"-")
+        if name in FORBIDDEN_TRAILERS or name.startswith(FORBIDDEN_STARTS):
             raise self._fault("a trailer that would override the head")
 
     def _fault(self, reason: str) -> HttpError:
@@ -198,4 +228,8 @@ def response_body(head: ResponseHead, request_method: bytes) -> Body:
 _LONGEST_SIZE_LINE: Final = 17  # fifteen digits, below 2**60, and CRLF
 _LINE_END: Final = re.compile(rb"\n")
 _SIZE_LINE: Final = re.compile(rb"[0-9A-Fa-f]{1,15}\r\n")
-_TRAILER_LINE: Final = re.compile(rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[\t -~\x80-\xff]*+\r\n")
+_SIZE_BEGUN: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,15}\r?)?")
+_DATA_END_BEGUN: Final = re.compile(rb"\r?")
+_TRAILER: Final = rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]++):[\t -~\x80-\xff]*+\r"
+_TRAILER_LINE: Final = re.compile(_TRAILER + rb"\n")
+_TRAILER_BEGUN: Final = re.compile(_TRAILER + rb"?|[!#$%&'*+\-.^_`|~0-9A-Za-z]*+|\r")

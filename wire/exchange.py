@@ -122,7 +122,7 @@ def encode_stream_head(stream: Stream, minor: int, keep_alive: bool, now: float)
 
 def _head(status: int, content_type: str, headers: Headers, minor: int, keep_alive: bool, now: float) -> bytes:
     # Always 1.1 in the status line: it says what we can, not what the peer asked in (RFC 9110, 2.5).
-    lines = b"HTTP/1.1 %d %b\r\nDate: %b\r\n" % (status, REASONS.get(status, b""), _date(now))
+    lines = b"HTTP/1.1 %d %b\r\nDate: %b\r\n" % (status, REASONS.get(status, b""), http_date(now))
     if content_type:
         lines += b"Content-Type: %b\r\n" % content_type.encode("latin-1")
     for name, value in headers:
@@ -148,7 +148,8 @@ class _Date:
     text = b""
 
 
-def _date(now: float) -> bytes:
+def http_date(now: float) -> bytes:
+    """The value of Date at Unix time `now` (RFC 9110, 5.6.7)."""
     second = int(now)
     if second != _Date.second:
         _Date.second = second

@@ -13,8 +13,9 @@ What holds for every head returned here:
 - names are tokens directly followed by a colon; no folded line, no bare CR or LF, no control character but
   TAB;
 - at most one Content-Length, of digits only, never together with Transfer-Encoding, which is exactly
-  `chunked` and 1.1;
-- a request's target is in origin form or `*`; Host is single, well-formed and, in 1.1, there.
+  `chunked` and 1.1; no TAB beside these or Host, which nginx takes for a part of the value;
+- a request's target is in origin form or `*`; Host is single, well-formed and, in 1.1, there;
+- no two names of a request differ only in `-` and `_`, which CGI and WSGI read as one.
 
 The road not taken: llhttp (httptools) calls Python back for each header, which costs more than both
 expressions, and builds what a proxy throws away. `tests/unit/wire/test_http1_differential.py` holds us to
@@ -37,8 +38,16 @@ MAX_LENGTH_DIGITS: Final = 18
 
 HOP_BY_HOP: Final[frozenset[bytes]] = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"te", b"upgrade"))
 """Lines that concern one connection only. Not Transfer-Encoding: bodies pass in their framing."""
-NEVER_DROPPED: Final[frozenset[bytes]] = frozenset((b"content-length", b"transfer-encoding", b"host"))
-"""Lines that `Connection: <name>` can't take away: without them the next peer would find another end."""
+NEVER_DROPPED: Final[frozenset[bytes]] = frozenset(
+    (
+        *(b"content-length", b"transfer-encoding", b"host"),
+        *(b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host", b"forwarded", b"via", b"x-request-id"),
+    )
+)
+"""Lines that `Connection: <name>` can't take away: without the first three the next peer would find another end,
+and the others are a proxy's own, by which it says who asks (Apache's CVE-2022-31813)."""
+FORWARDED_NAMES: Final = rb"forwarded|x[-_](?:forwarded[-_][^:]++|real[-_]ip)"
+"""Matches the lower-case names by which proxies say for whom they ask; with `_` too, which CGI and WSGI read alike."""
 
 
 class HttpError(Exception):
@@ -51,9 +60,10 @@ class HttpError(Exception):
 
 
 class _Head:
-    """What requests and responses share. `connection`: the lower-case options of all Connection lines."""
+    """What requests and responses share. `connection`: the lower-case options of all Connection lines. `has_id`: an
+    X-Request-Id came."""
 
-    __slots__ = ("chunked", "connection", "content_length", "hop", "keep_alive", "lines", "minor", "upgrade")
+    __slots__ = ("chunked", "connection", "content_length", "has_id", "hop", "keep_alive", "lines", "minor", "upgrade")
 
     def __init__(self, minor: int, lines: bytes) -> None:
         self.minor = minor
@@ -62,6 +72,7 @@ class _Head:
         self.chunked = False
         self.keep_alive = minor == 1
         self.upgrade: bytes | None = None
+        self.has_id = False
         self.hop = False
         self.connection: tuple[bytes, ...] = ()
 
@@ -76,10 +87,11 @@ class _Head:
 class RequestHead(_Head):
     """A request's head. `target` is in origin form or `*`; `lines` are the raw header lines with their CRLFs.
 
-    `host` and `upgrade` are in lower case. `hop` says that `lines` holds what `forwardable` must take out.
+    `host` and `upgrade` are in lower case. `hop` says that `lines` holds what `forwardable` must take out,
+    `forwarded` that a name of them is one of FORWARDED_NAMES.
     """
 
-    __slots__ = ("expect_continue", "host", "method", "target")
+    __slots__ = ("expect_continue", "forwarded", "host", "method", "target")
 
     def __init__(self, method: bytes, target: bytes, minor: int, lines: bytes) -> None:
         super().__init__(minor, lines)
@@ -87,17 +99,19 @@ class RequestHead(_Head):
         self.target = target
         self.host: bytes | None = None
         self.expect_continue = False
+        self.forwarded = False
 
 
 class ResponseHead(_Head):
-    """A response's head. Fields as in RequestHead; `status` is 100 to 999."""
+    """A response's head. Fields as in RequestHead; `status` is 100 to 999. `has_date`: a Date came."""
 
-    __slots__ = ("reason", "status")
+    __slots__ = ("has_date", "reason", "status")
 
     def __init__(self, status: int, reason: bytes, minor: int, lines: bytes) -> None:
         super().__init__(minor, lines)
         self.status = status
         self.reason = reason
+        self.has_date = False
 
 
 def parse_request(buffer: bytes | bytearray, start: int = 0) -> tuple[RequestHead, int] | None:
@@ -113,8 +127,10 @@ def parse_request(buffer: bytes | bytearray, start: int = 0) -> tuple[RequestHea
     _check_size(match.end() - start, match.start(4) - start, lines)
     head = RequestHead(method, target, 1 if minor == b"1" else 0, lines)
     for name, value in _REQUEST_NOTABLE.findall(b"\n" + lines.lower()):
-        _REQUEST_FIELDS[name](head, value)
+        _REQUEST_FIELDS.get(name, _forwarded)(head, value)
     _settle(head, 400)
+    if _UNDERSCORE.search(lines):
+        _check_underscored(lines)
     if head.host is None and head.minor:
         raise HttpError(400, "Host is missing")
     if target[0] != 0x2F or method == b"CONNECT":
@@ -141,6 +157,9 @@ def parse_response(buffer: bytes | bytearray, start: int = 0) -> tuple[ResponseH
         raise HttpError(502, f"bad response: {error.reason}") from None
     if (head.status < 200 or head.status == 204) and (head.chunked or head.content_length):
         raise HttpError(502, f"bad response: a {head.status} with a body")
+    if head.chunked and head.status == 304:  # without a body (RFC 9112, 6.1); Python's http.client waits for chunks
+        head.chunked = False
+        head.lines = forwardable(lines, keep=HOP_BY_HOP, drop=_CHUNKED_LINES)
     return head, match.end()
 
 
@@ -184,7 +203,7 @@ def _options(value: bytes) -> tuple[bytes, ...]:
 
 
 def _content_length(head: _Head, value: bytes) -> None:
-    value = value.rstrip(b" \t")
+    value = value.rstrip(b" ")
     if head.content_length is not None:
         raise HttpError(400, "Content-Length is repeated")
     if not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
@@ -195,7 +214,7 @@ def _content_length(head: _Head, value: bytes) -> None:
 def _transfer_encoding(head: _Head, value: bytes) -> None:
     if head.chunked:
         raise HttpError(400, "Transfer-Encoding is repeated")
-    if value.rstrip(b" \t") != b"chunked":
+    if value != b"chunked":  # without a space behind it: Python's http.client would not know it for chunked
         raise HttpError(501, "Transfer-Encoding is not chunked")
     head.chunked = True
 
@@ -218,6 +237,14 @@ def _hop(head: _Head, value: bytes) -> None:
     head.hop = True
 
 
+def _identified(head: _Head, value: bytes) -> None:
+    head.has_id = True
+
+
+def _dated(head: ResponseHead, value: bytes) -> None:
+    head.has_date = True
+
+
 def _host(head: RequestHead, value: bytes) -> None:
     if head.host is not None:
         raise HttpError(400, "Host is repeated")
@@ -227,8 +254,13 @@ def _host(head: RequestHead, value: bytes) -> None:
     head.host = match.group(1)
 
 
+def _forwarded(head: RequestHead, value: bytes) -> None:
+    head.forwarded = True
+
+
 def _expect(head: RequestHead, value: bytes) -> None:
-    head.expect_continue = head.minor == 1 and value.rstrip(b" \t") == b"100-continue"
+    head.hop = True  # met or passed over here, as by nginx: replicas differ in what they do about the rest
+    head.expect_continue |= head.minor == 1 and value.rstrip(b" ") == b"100-continue"
 
 
 def _settle(head: _Head, status: int) -> None:
@@ -256,6 +288,20 @@ def _origin_form(head: RequestHead) -> bytes:
     if not path and head.method == b"OPTIONS":
         return b"*"
     return path if path.startswith(b"/") else b"/" + path
+
+
+def _check_underscored(lines: bytes) -> None:
+    """Refuse names that differ only in `-` and `_`: who reads them as one believes either.
+
+    Not those by which proxies say who asks: the front door takes them out, or writes them itself, however spelt.
+    """
+    framed = b"\n" + lines.lower()
+    spelt: dict[bytes, bytes] = {}
+    for name in _UNDERSCORED.findall(framed):
+        dashed = name.replace(b"_", b"-")
+        doubled = spelt.setdefault(dashed, name) != name or b"\n" + dashed + b":" in framed
+        if dashed in _ADDED_LATER or (doubled and not dashed.startswith(_PROXIES_OWN)):
+            raise HttpError(400, "a header is spelt both with - and with _")
 
 
 # --- why a head is not one (off the fast path) ----------------------------------------------------
@@ -333,21 +379,24 @@ _COMMON_FIELDS: Final[dict[bytes, Callable[[_Head, bytes], None]]] = {
     b"keep-alive": _hop,
     b"proxy-connection": _hop,
     b"te": _hop,
+    b"x-request-id": _identified,
 }
 _REQUEST_FIELDS: Final[dict[bytes, Callable[[RequestHead, bytes], None]]] = {
     b"host": _host,
     b"expect": _expect,
     **_COMMON_FIELDS,
 }
-_RESPONSE_FIELDS: Final[dict[bytes, Callable[[ResponseHead, bytes], None]]] = {**_COMMON_FIELDS}
+_RESPONSE_FIELDS: Final[dict[bytes, Callable[[ResponseHead, bytes], None]]] = {b"date": _dated, **_COMMON_FIELDS}
 
 
-def _notable(names: Collection[bytes]) -> re.Pattern[bytes]:
-    """Finds (name, value) in lower-case lines behind an LF; values keep their trailing white space."""
-    return re.compile(rb"\n(" + b"|".join(map(re.escape, names)) + rb"):[ \t]*+([^\r]*+)")
+def _notable(*names: bytes) -> re.Pattern[bytes]:
+    """Finds (name, value) in lower-case lines behind an LF; values keep TABs and their trailing spaces. `names` are
+    expressions."""
+    return re.compile(rb"\n(" + b"|".join(names) + rb"): *+([^\r]*+)")
 
 
-_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+_TOKEN_CHARACTER: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+_TOKEN: Final = _TOKEN_CHARACTER + rb"++"
 _LINES: Final = rb"((?:" + _TOKEN + rb":[\t -~\x80-\xff]*+\r\n)*+)\r\n"
 _REQUEST_START: Final = rb"(" + _TOKEN + rb") ([!\"$-~]++) HTTP/1\.([01])"  # no # in a target
 _STATUS_START: Final = rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: ([\t -~\x80-\xff]*+))?+"
@@ -358,10 +407,15 @@ _OTHER_VERSION: Final = re.compile(_TOKEN + rb" [!\"$-~]++ HTTP/[0-9]\.[0-9]")
 _RESPONSE: Final = re.compile(_STATUS_START + rb"\r\n" + _LINES)
 _STATUS_LINE: Final = re.compile(_STATUS_START + rb"\Z")
 _IMPOSSIBLE: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|(?<!\r)\n|\r(?!\n|\Z)")
-_REQUEST_NOTABLE: Final = _notable(_REQUEST_FIELDS)
-_RESPONSE_NOTABLE: Final = _notable(_RESPONSE_FIELDS)
+_REQUEST_NOTABLE: Final = _notable(*map(re.escape, _REQUEST_FIELDS), FORWARDED_NAMES)
+_RESPONSE_NOTABLE: Final = _notable(*map(re.escape, _RESPONSE_FIELDS))
 _HARMLESS_OPTIONS: Final[frozenset[bytes]] = HOP_BY_HOP | {b"close", b""}
 _SMALL_HEAD: Final = 4 * MAX_FIELDS  # a line is at least `a:` and CRLF, so a smaller head breaks no limit
+_CHUNKED_LINES: Final = frozenset((b"transfer-encoding", b"trailer"))
+_ADDED_LATER: Final = frozenset((b"x-request-id",))  # what every request leaves us with
+_PROXIES_OWN: Final = (b"x-forwarded-", b"x-real-ip")
+_UNDERSCORE: Final = re.compile(b"_" + _TOKEN_CHARACTER + rb"*+:")
+_UNDERSCORED: Final = re.compile(rb"\n([^:_\n]*+_[^:\n]*+):")
 _CONNECTION: Final = re.compile(rb"\nconnection:([^\r]*+)")
-_HOST: Final = re.compile(rb"((?:\[[0-9a-f:.]++\]|[a-z0-9._~%-]*+)(?::[0-9]{0,5}+)?+)[ \t]*+")
+_HOST: Final = re.compile(rb"((?:\[[0-9a-f:.]++\]|[a-z0-9._~%-]*+)(?::[0-9]{0,5}+)?+) *+")
 _ABSOLUTE: Final = re.compile(rb"[Hh][Tt][Tt][Pp]://([^/?]++)(.*+)")

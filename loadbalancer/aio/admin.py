@@ -29,18 +29,18 @@ class AdminExchange(Exchange):
         """Whether no time-out applies: waits and streams are bounded by control."""
         return self.redirected
 
-    def _diverted(self, head: ResponseHead) -> bool:
+    def _diverted(self, head: ResponseHead, data: bytes, end: int) -> bool:
         target = None if self.redirected else head.get(REDIRECT)
         if target is None:
             return False
         if not target.startswith(b"/"):
             self._broken("bad redirect")
             return True
-        self._drop_pool(settled=False)
+        self._drop_pool()
         self.redirected = True
         self.body = EMPTY if self.body.done else self.body
         self.replayable = True
-        self.kept = redirected(self.head, target, self.request_id, self.client.address)
+        self.kept = redirected(self.head, target, self.request_id, self.client.address, self.client.peer)
         self.move(self.door.loop)
         return True
 
@@ -51,7 +51,7 @@ class AdminExchange(Exchange):
         self._give_up(503, CONTROL_AWAY)
 
     def timed_out(self) -> None:
-        self._drop_pool(settled=False)
+        self._drop_pool()
         if self.answer_body is not None:
             self._cut("control was silent for too long within its answer")
         else:
@@ -65,7 +65,7 @@ class AdminExchange(Exchange):
             self._give_up(502, "control broke off before it answered")
 
     def _broken(self, reason: str) -> None:
-        self._drop_pool(settled=False)
+        self._drop_pool()
         self._give_up(502, f"control gave a {reason}")
 
     def _blame(self, kind: str) -> None:

@@ -17,6 +17,7 @@ from loadbalancer import requests as r
 from loadbalancer.aio.controller import Controller
 from loadbalancer.aio.feed_server import FeedServer
 from loadbalancer.aio.probes import Prober
+from loadbalancer.aio.resolver import Resolver
 from loadbalancer.aio.tickets import Tickets
 from loadbalancer.containers import DockerOptions
 from loadbalancer.counters import Totals
@@ -78,7 +79,7 @@ class Assembly:
         stack.push_async_callback(self._runtime.close)
         self._prober = Prober(
             fleet.probe_targets, self.controller.heard, self.settings.health_path, self.settings.health_interval,
-            self.settings.health_timeout,
+            self.settings.health_timeout, Resolver(self.settings.dns_refresh, log),
         )  # fmt: skip
 
     def _greeted(self, hello: dict[str, Any]) -> None:

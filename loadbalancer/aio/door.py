@@ -7,24 +7,47 @@ not by a timer for each request.
 
 import itertools
 import os
+import time
 from collections.abc import Callable
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from loadbalancer.aio.admin import AdminExchange
 from loadbalancer.aio.client import Client
 from loadbalancer.aio.exchange import Exchange
+from loadbalancer.aio.hedge import HedgedExchange, Hedger
 from loadbalancer.aio.limits import Limits
 from loadbalancer.aio.outbox import Outbox
 from loadbalancer.aio.replicas import Replicas
+from loadbalancer.aio.tunnel import Tunnel, UpgradeExchange
 from loadbalancer.counters import ADMIN, NOBODY, PROXY, Counters
 from loadbalancer.door_settings import DoorSettings
+from loadbalancer.forwarded import Trust
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
 from loadbalancer.hashes import key_of
+from loadbalancer.hedging import HedgeDelay
 from loadbalancer.known_head import KnownHead, known_head
 from loadbalancer.logs import get_logger
-from loadbalancer.routing import ADMIN_STARTS, LIVE_PATH, READY_PATH, is_admin, key_source, path_of, random_key
-from wire.bodies import EMPTY, request_body
+from loadbalancer.rate_limit import limiter, retry_after_s
+from loadbalancer.routing import (
+    ADMIN_STARTS,
+    LIVE_PATH,
+    READY_PATH,
+    cookie_value,
+    is_admin,
+    key_source,
+    path_of,
+    random_key,
+)
+from loadbalancer.stickiness import new_cookie, sticky_name
+from loadbalancer.upgrades import offered
+from wire.bodies import EMPTY, Body, ChunkedBody, request_body
+from wire.exchange import http_date
 from wire.http1 import RequestHead
+
+if TYPE_CHECKING:
+    from loadbalancer.aio.access_writer import AccessLog
+    from loadbalancer.aio.tls import Gate
 
 READING = (b"GET", b"HEAD")
 BY_REQUEST_ID = "header:x-request-id"
@@ -38,9 +61,11 @@ CLIENT_TICKS = 4
 
 
 class Door:
-    """`on_empty` is called when a draining door has lost its last client."""
+    """`on_empty` is called when a draining door has lost its last client. `wall` says the Unix time in seconds."""
 
-    def __init__(self, settings: DoorSettings, slot: int, limits: Limits) -> None:
+    def __init__(
+        self, settings: DoorSettings, slot: int, limits: Limits, wall: Callable[[], float] = time.time
+    ) -> None:
         self.settings = settings
         self.slot = slot
         self.limits = limits
@@ -48,30 +73,40 @@ class Door:
         self.outbox = Outbox()
         self.own_codes = self.counters.codes(PROXY, NOBODY)
         self.hides_404 = settings.unknown_path == "course"
+        self.trust = Trust(settings.trusted_proxies)
+        self.date_line = b"Date: %b\r\n" % http_date(wall())  # for answers without one; at most TICK_S old
         self.draining = False
+        self.access: AccessLog | None = None
         self.on_empty: Callable[[], None] = lambda: None
         self._log = get_logger(f"door-{slot}")
         self.replicas = Replicas(settings, limits, self.counters, self.outbox, self._log)
         self.control = self.replicas.socket_pool(settings.control_socket)
         self.loop = self.replicas.socket_pool(settings.loop_socket)
-        self._clients: set[Client] = set()
+        self.tunnels: set[Tunnel] = set()
+        self._wall = wall
+        self._clients: set[Client | Gate] = set()
         self._key_of = key_source(settings.route_by)
+        self._cookie_name = sticky_name(settings.route_by)
         self._by_chance = settings.route_by == "random"
         self._by_id = settings.route_by.lower() == BY_REQUEST_ID
         self._latency = self.counters.latency[PROXY]
+        self._hedger = self._hedging()
+        self._rate_wait_s = limiter(settings.rate_limit, settings.rate_limit_by, settings.route_by, settings.workers)
+        self._remembers = self._rate_wait_s is None or not (self._by_id and settings.rate_limit_by == "key")
         self._ids = itertools.count()
         self._id_start = os.urandom(5).hex().encode() + b"-"
         self._ticks = 0
         self._drain_until = 0.0
+
+    def _hedging(self) -> Hedger | None:
+        after = self.settings.hedge_after
+        return Hedger(HedgeDelay(after, monotonic()), self.replicas.spare, self.counters) if after else None
 
     # --- requests --------------------------------------------------------------------------------------------
 
     def serve(self, client: Client, head: RequestHead, raw: bytes = b"") -> None:
         """A request has come; its body, if any, is still in the client's buffer. `raw` is the head as it came, if it
         may be worth remembering."""
-        if head.upgrade is not None and head.upgrade != b"h2c":
-            client.refuse(501, "Upgrade is not spoken here")
-            return
         fresh = self._id_start + b"%x" % next(self._ids)
         request_id, given = settle_id(head, fresh)
         if client.admin and head.target.startswith(ADMIN_STARTS) and is_admin(head.target):
@@ -80,32 +115,72 @@ class Door:
             self._serve_proxy(client, head, request_id, given, raw)
         else:
             close = self._ends(head)
-            self._answer(client, head, failure(404, "only the admin API is here", request_id, close), close)
+            answer = self.failure(404, "only the admin API is here", request_id, close)
+            self._answer(client, head, request_id, answer, close)
 
     def serve_known(self, client: Client, known: KnownHead, request_id: bytes, data: bytes) -> None:
         """The request that is `data` has come, whole, with a head that `known` has recognised."""
         if not request_id:
             request_id = self._id_start + b"%x" % next(self._ids)
+        if self._rate_wait_s is not None and self._refused_for_now(client, known.head, request_id, whole=True):
+            return
         kept = known.to_replica(request_id, data)
-        exchange = Exchange(self, client, known.head, request_id, kept, self._latency, EMPTY, monotonic())
+        exchange = self._exchange(client, known.head, request_id, kept, EMPTY)
         exchange.key = random_key() if self._by_chance else key_of(request_id) if self._by_id else known.key
         client.exchange = exchange
         self.replicas.first_try(exchange)
 
     def _serve_proxy(self, client: Client, head: RequestHead, request_id: bytes, given: bool, raw: bytes) -> None:
+        if self._rate_wait_s is not None and self._refused_for_now(client, head, request_id, whole=False):
+            return
         kept = request_to_replica(head, request_id, given, b"replica")
-        exchange = Exchange(self, client, head, request_id, kept, self._latency, request_body(head), monotonic())
+        exchange = self._exchange(client, head, request_id, kept, request_body(head))
         exchange.key = self._key_of(head, client.address)
-        if raw:
+        if self._cookie_name:
+            self._stick(client, exchange)
+        if raw and exchange.cookie is None and self._remembers:
             client.remember(known_head(head, raw, kept, client.address, exchange.key))
-        self._take_body(client, exchange)
+        self._take_body(client, exchange, self.settings.body_limit_bytes)
         if client.exchange is exchange:
             self.replicas.first_try(exchange)
 
-    def _take_body(self, client: Client, exchange: Exchange) -> None:
+    def _exchange(self, client: Client, head: RequestHead, request_id: bytes, kept: bytes, body: Body) -> Exchange:
+        now = monotonic()
+        if head.upgrade is not None and (offer := offered(head)):
+            return UpgradeExchange(self, client, head, request_id, kept, self._latency, body, now, offer)
+        if self._hedger is not None:
+            return HedgedExchange(self, client, head, request_id, kept, self._latency, body, now, self._hedger)
+        return Exchange(self, client, head, request_id, kept, self._latency, body, now)
+
+    def _stick(self, client: Client, exchange: Exchange) -> None:
+        """A client without the cookie that routes is given one."""
+        if cookie_value(exchange.head, self._cookie_name) is None:
+            exchange.cookie = new_cookie(self._cookie_name, client.secure)
+            exchange.key = exchange.cookie.key
+            exchange.by_the_book = False
+
+    def _refused_for_now(self, client: Client, head: RequestHead, request_id: bytes, whole: bool) -> bool:
+        """Whether the rate limit denies the request; then it is answered. `whole`: its body is not to come any more."""
+        assert self._rate_wait_s is not None
+        wait_s = self._rate_wait_s(head, client.address, monotonic())
+        if not wait_s:
+            return False
+        self.counters.rate_limited += 1
+        self.own_codes[4] += 1
+        close = self.draining or not head.keep_alive if whole else self._ends(head)
+        answer = self.failure(429, "too many requests", request_id, close, retry_after_s(wait_s))
+        client.write_own(head.method, answer)
+        if self.access is not None:
+            self.access.answered(client, head, 429, request_id)
+        client.answered(not close, monotonic(), unread=not whole and has_body(head))
+        return True
+
+    def _take_body(self, client: Client, exchange: Exchange, limit_bytes: int) -> None:
         client.exchange = exchange
         if not exchange.uploading:
             return
+        if limit_bytes and exchange.head.chunked:
+            exchange.body = ChunkedBody(limit=limit_bytes)
         if client.buffer:
             client.feed_body(exchange)
         if exchange.head.expect_continue and exchange.uploading and client.exchange is exchange:
@@ -115,14 +190,15 @@ class Door:
         path = path_of(head.target)
         if path in (LIVE_PATH, READY_PATH):
             close = self._ends(head)
-            self._answer(client, head, self._status(path, head.method, request_id, close), close)
+            answer = self._status(path, head.method, request_id, close)
+            self._answer(client, head, request_id, answer, close)
         elif head.content_length is not None and head.content_length > ADMIN_BODY_BYTES:
-            client.refuse(413, f"a body may have at most {ADMIN_BODY_BYTES} bytes here")
+            client.refuse(413, f"the body is larger than {ADMIN_BODY_BYTES} bytes", head, request_id)
         else:
-            kept = request_to_control(head, request_id, client.address)
+            kept = request_to_control(head, request_id, client.address, client.peer)
             latency = self.counters.latency[ADMIN]
             exchange = AdminExchange(self, client, head, request_id, kept, latency, request_body(head), monotonic())
-            self._take_body(client, exchange)
+            self._take_body(client, exchange, ADMIN_BODY_BYTES)
             if client.exchange is exchange:
                 exchange.begin()
 
@@ -134,23 +210,31 @@ class Door:
 
     def _status(self, path: bytes, method: bytes, request_id: bytes, close: bool) -> bytes:
         if method not in READING:
-            return failure(405, "method not allowed", request_id, close, lines=b"Allow: GET, HEAD\r\n")
+            return self.failure(405, "method not allowed", request_id, close, lines=b"Allow: GET, HEAD\r\n")
         if path == READY_PATH and not self.ready:
-            return failure(503, "not ready", request_id, close, retry_after_s=1)
+            return self.failure(503, "not ready", request_id, close)
         body = b'{"message": "%b", "status": "successful"}' % path.rpartition(b"/")[2]
-        return own_answer(200, body, request_id, close)
+        return own_answer(200, body, request_id, close, self.date_line)
+
+    def failure(
+        self, status: int, message: str, request_id: bytes, close: bool, retry_after_s: int = 1, lines: bytes = b""
+    ) -> bytes:
+        """`forwarding.failure`, with Date."""
+        return failure(status, message, request_id, close, retry_after_s, self.date_line + lines)
 
     def _ends(self, head: RequestHead) -> bool:
         """Whether the connection ends with an answer that we give at once: a body that may follow is not read."""
         return self.draining or not head.keep_alive or not head.minor or has_body(head)
 
-    def _answer(self, client: Client, head: RequestHead, answer: bytes, close: bool) -> None:
+    def _answer(self, client: Client, head: RequestHead, request_id: bytes, answer: bytes, close: bool) -> None:
         client.write_own(head.method, answer)
+        if self.access is not None:
+            self.access.answered(client, head, int(answer[9:12]), request_id)
         client.answered(not close, monotonic(), unread=has_body(head))
 
     # --- clients ---------------------------------------------------------------------------------------------
 
-    def admit(self, client: Client) -> bool:
+    def admit(self, client: "Client | Gate") -> bool:
         """Take in a new connection; False if there are too many: it is to be refused, and counts until it is
         gone."""
         self._clients.add(client)
@@ -166,7 +250,12 @@ class Door:
         """Whether so many refused connections are on their way out that no more can be waited for."""
         return self.counters.client_connections > self.limits.clients + self.limits.burst
 
-    def forget(self, client: Client) -> None:
+    def hand_over(self, gate: "Gate", client: Client) -> None:
+        """The gate's handshake is done: its connection is the client's."""
+        self._clients.discard(gate)
+        self._clients.add(client)
+
+    def forget(self, client: "Client | Gate") -> None:
         self._clients.discard(client)
         self.counters.client_connections -= 1
         if self.draining and not self._clients:
@@ -184,7 +273,7 @@ class Door:
 
     def _cut_all(self) -> None:
         for client in list(self._clients):
-            client.cut()
+            client.drop()
 
     def log_cut(self, request_id: bytes, reason: str) -> None:
         self._log.warning("answer cut", request_id=request_id.decode("latin-1"), reason=reason)
@@ -194,16 +283,25 @@ class Door:
     def tick(self, now: float) -> None:
         """To be called each TICK_S: enforces time-outs."""
         self._ticks += 1
+        self.date_line = b"Date: %b\r\n" % http_date(self._wall())
         self.replicas.tick(now)
+        if self._hedger is not None:
+            self._hedger.tick(now)
+        if self.access is not None:
+            self.access.tick()
         if self._ticks % CLIENT_TICKS == 0:
             for client in list(self._clients):
                 client.sweep(now)
+            for tunnel in list(self.tunnels):
+                tunnel.sweep(now)
         if self.draining and now > self._drain_until:
             self._cut_all()
 
     async def close(self) -> None:
         """End everything at once."""
         self._cut_all()
+        if self._hedger is not None:
+            self._hedger.close()
         await self.replicas.close()
 
 

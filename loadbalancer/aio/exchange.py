@@ -2,7 +2,8 @@
 
 An exchange is given to one pool at a time and hears from it how the try went. It ends exactly once, in one of
 four ways: the answer is whole (`_finish`), an answer of our own takes its place (`_give_up`), the answer is
-cut and the client's connection with it (`_cut`), or the client has left (`abandon`).
+cut and the client's connection with it (`_cut`), or the client has left (`abandon`). One that asked for another
+protocol may end in a fifth way: it becomes a tunnel (tunnel.py).
 
 What is kept: `kept` holds the bytes of the request that came so far, until they are sent and may not be sent
 again. So a try that has failed is repeated by giving `kept` to another pool, and while there is no connection
@@ -23,12 +24,13 @@ from loadbalancer.forwarding import (
     KEEP_LINE,
     Answer,
     answer_for_client,
-    failure,
+    interim_for_client,
     lead_end,
     unknown_path,
 )
 from loadbalancer.retry import FRESH_S, IDEMPOTENT, REPLAY_LIMIT_BYTES, Phase, may_retry
 from loadbalancer.routing import path_of
+from loadbalancer.stickiness import Cookie
 from wire.bodies import EMPTY, Body, CloseBody, response_body
 from wire.http1 import HttpError, RequestHead, ResponseHead, parse_response
 
@@ -44,8 +46,13 @@ REPEATED_LIMIT_BYTES = 1024
 """Heads up to this size are remembered by their connection: they tend to repeat, and parsing costs a tenth of
 a request."""
 
-END = b"\r\n"
-CLOSE_END = CLOSE_LINE + END
+DRAIN_LIMIT_BYTES = 64 * 1024
+"""The longest body that is read though another answer takes its place, so that its connection can be used again. Go's
+client reads 2 KiB of a redirect's for the same end; pages that say 404 are longer."""
+
+MAX_INTERIM = 100
+"""The most 1xx before an answer: CPython's and Ruby's HTTP clients and fasthttp bear as many."""
+
 
 NO_REPLICA = "no server replica is available"
 REFUSED, TIMED_OUT, RESET = "refused", "timed out", "reset"
@@ -67,10 +74,14 @@ class Exchange:
     ) -> None:
         self.answer_body: Body | None = None
         self.codes: list[int] | None = None
+        self.cookie: Cookie | None = None
         self.dechunk = False
+        self.interim = 0
         self.keep = False
         self.key = 0
+        self.left: Pool | None = None  # the last that it was in and had to leave
         self.partial = b""
+        self.paused = False
         self.phase = Phase.UNSENT
         self.pool: Pool | None = None
         self.replayable = True
@@ -156,7 +167,7 @@ class Exchange:
         upstream = self.upstream
         assert upstream is not None
         if data.startswith(upstream.last_head):
-            self._begin_answer(upstream.last_answer, data[upstream.last_head_bytes :])
+            self._begin_answer(upstream.last_answer, data, upstream.last_head_bytes)
         else:
             self._read_head(upstream, data)
 
@@ -166,14 +177,17 @@ class Exchange:
         answer = upstream.last_answer
         client = self.client
         keep = client.keep(self)
-        lead = answer.lead if answer.has_id else b"%bX-Request-Id: %b\r\n" % (answer.lead, self.request_id)
-        client.write(b"%b%b%b" % (lead, END if keep else CLOSE_END, data[upstream.last_head_bytes :]))
+        end = lead_end(answer, self.request_id, b"" if keep else CLOSE_LINE, self.door.date_line)
+        self.upstream = None  # a client that stalls at this write must not stop its reading: it serves others next
+        client.write(b"%b%b%b" % (answer.lead, end, data[upstream.last_head_bytes :]))
         now = monotonic()
         self.latency.add(now - self.started_at)
         pool = self.pool
         assert pool is not None
         pool.codes[answer.code_class] += 1
-        self.upstream = None
+        if self.door.access is not None:
+            self.status = answer.head.status
+            self.door.access.ended(self, True, now)
         if pool.unsettled:
             self.door.replicas.settle(pool)
         pool.done(upstream, answer.head.keep_alive, now)
@@ -187,6 +201,12 @@ class Exchange:
     def _read_head(self, upstream: Upstream, data: bytes) -> None:
         try:
             parsed = parse_response(data)
+            while parsed is not None and parsed[0].status < 200:
+                data = data[parsed[1] :]
+                if self._switched(parsed[0], data):
+                    return
+                self._pass_interim(parsed[0])
+                parsed = parse_response(data)
         except HttpError as error:
             self._broken(error.reason)
             return
@@ -195,18 +215,16 @@ class Exchange:
             self.heard_at = monotonic()
             return
         head, end = parsed
-        if head.status < 200:
-            self._interim(head, data, end)
-            return
         answer = answer_for_client(head)
         if end <= REPEATED_LIMIT_BYTES:
             upstream.remember(data[:end], answer)
-        self._begin_answer(answer, data[end:])
+        self._begin_answer(answer, data, end)
 
-    def _begin_answer(self, answer: Answer, rest: bytes) -> None:
+    def _begin_answer(self, answer: Answer, data: bytes, end: int) -> None:
         head = answer.head
-        if self._diverted(head):
+        if self._diverted(head, data, end):
             return
+        rest = data[end:]
         self.status = head.status
         if len(rest) == head.content_length and self.head.method != b"HEAD" and head.status != 304:
             self.answer_body = EMPTY  # it is whole: nothing is left to be found out
@@ -217,9 +235,12 @@ class Exchange:
                 return
         if self.head.minor and (head.minor or self.answer_body.__class__ is not CloseBody):
             keep = self.keep = self.answer_body.__class__ is not CloseBody and self.client.keep(self)
-            lead = answer.lead + lead_end(answer, self.request_id, b"" if keep else CLOSE_LINE)
+            ending = b"" if keep else CLOSE_LINE
+            lead = answer.lead + lead_end(answer, self.request_id, ending, self.door.date_line)
         else:
             lead, rest = self._lead_for_old(answer, rest[:taken])
+        if self.cookie is not None:
+            lead = self.cookie.added(lead, head)
         self._pass_first(lead, rest if taken >= len(rest) else rest[:taken])
         self._after_first(head, taken == len(rest))
 
@@ -254,7 +275,7 @@ class Exchange:
         if self.dechunk:
             answer = answer_for_client(head, FRAMING)
             part = response_body(head, self.head.method).take(part)[0] if part else part
-        return answer.lead + lead_end(answer, self.request_id, ending), part
+        return answer.lead + lead_end(answer, self.request_id, ending, self.door.date_line), part
 
     def _pass_first(self, lead: bytes, part: bytes) -> None:
         if len(part) <= JOIN_LIMIT_BYTES:
@@ -281,40 +302,60 @@ class Exchange:
         if body.done:
             self._finish(self.reusable and taken == len(data))
 
-    def _interim(self, head: ResponseHead, data: bytes, end: int) -> None:
-        """1xx: 100 was given by ourselves, 101 was not asked for, the others pass to clients of HTTP/1.1."""
-        if head.status == 101:
-            self._broken("it switched protocols unasked")
-            return
-        if head.status != 100 and self.head.minor:
-            self.client.write(data[:end])
-        self.partial = b""
-        if end < len(data):
-            self.answer(data[end:])
+    def _switched(self, head: ResponseHead, rest: bytes) -> bool:
+        """Whether that 1xx, with `rest` behind it, has ended this exchange: see tunnel.py."""
+        return False
 
-    def _diverted(self, head: ResponseHead) -> bool:
+    def _pass_interim(self, head: ResponseHead) -> None:
+        """1xx: 100 was given by ourselves, 101 was not asked for, the others pass to clients of HTTP/1.1."""
+        self.interim += 1
+        if head.status == 101 or self.interim > MAX_INTERIM:
+            raise HttpError(
+                502, "101 that nobody asked for" if head.status == 101 else "response that never becomes final"
+            )
+        self.heard_at = monotonic()
+        if head.status != 100 and self.head.minor:
+            self.client.write(interim_for_client(head))
+
+    def _diverted(self, head: ResponseHead, data: bytes, end: int) -> bool:
         """Whether another answer takes the place of this one: the spec's 400 for a path that no replica
-        knows."""
+        knows. `data[:end]` is the answer's head."""
         if head.status != 404 or not self.door.hides_404 or self.head.method != b"GET":
             return False
-        self._drop_pool(settled=True)
-        self._answer_ourselves(400, unknown_path(path_of(self.head.target)))
+        try:
+            body = response_body(head, b"GET")
+            taken = 0 if body.done else body.feed(data[end:])
+        except HttpError as error:
+            self._broken(error.reason)
+            return True
+        if body.done or not _worth_reading(head, len(data)):
+            self._leave_upstream(body.done and head.keep_alive and end + taken == len(data), monotonic())
+            self._answer_ourselves(400, unknown_path(path_of(self.head.target)))
+        else:
+            self.partial = data  # and again from the head on when more of it is here
+            self.heard_at = monotonic()
         return True
 
     def _finish(self, reusable: bool) -> None:
         """The answer is whole."""
+        self._count(self.status // 100 if self.status < 600 else 0)
+        if not self.body.done:
+            self.keep = False
+        now = monotonic()
+        self._leave_upstream(reusable, now)
+        self.client.answered(self.keep, now)
+
+    def _leave_upstream(self, reusable: bool, now: float) -> None:
+        """The upstream has answered well. Its connection is kept if it is `reusable` and took all of the request."""
         upstream, pool = self.upstream, self.pool
         assert upstream is not None
         assert pool is not None
+        if self.paused:  # by the very write that ended the answer
+            self.resume_answer()
         self.upstream = None
-        self._count(self.status // 100 if self.status < 600 else 0)
-        if not self.body.done:
-            reusable = self.keep = False
         if pool.unsettled:
             self.door.replicas.settle(pool)
-        now = monotonic()
-        pool.done(upstream, reusable, now)
-        self.client.answered(self.keep, now)
+        pool.done(upstream, reusable and self.body.done, now)
 
     # --- how a try fails ------------------------------------------------------------------------------------
 
@@ -327,8 +368,7 @@ class Exchange:
 
     def rejected(self) -> None:
         """The pool's queue is full."""
-        self.pool = None
-        self._answer_ourselves(503, "the server replica is overloaded", retry_after_s=1)
+        self._answer_ourselves(503, "the server replica is overloaded")
 
     def lost(self, reset: bool) -> None:
         """The connection ended, by a reset or by an orderly close."""
@@ -372,7 +412,7 @@ class Exchange:
 
     def _broken(self, reason: str) -> None:
         """The upstream does not speak HTTP."""
-        self._drop_pool(settled=False)
+        self._drop_pool()
         self._give_up(502, f"the server replica gave a {reason}")
 
     def _blame(self, kind: str) -> None:
@@ -403,16 +443,17 @@ class Exchange:
     # --- how it ends without an answer ----------------------------------------------------------------------
 
     def _give_up(self, status: int, reason: str) -> None:
-        self._answer_ourselves(status, reason, retry_after_s=1 if status == 503 else 0)
+        self._answer_ourselves(status, reason)
 
-    def _answer_ourselves(self, status: int, reason: str, retry_after_s: int = 0) -> None:
-        self.pool = None
+    def _answer_ourselves(self, status: int, reason: str, retry_after_s: int = 1) -> None:
+        self.left, self.pool = self.pool or self.left, None
+        self.status = status
         if status == 503:
             self.codes = None
-        self._count(status // 100)
         keep = self.head.minor == 1 and self.client.keep(self)  # an older client would have to be told that it may
-        answer = failure(status, reason, self.request_id, not keep, retry_after_s)
+        answer = self.door.failure(status, reason, self.request_id, not keep, retry_after_s)
         self.client.write_own(self.head.method, answer)
+        self._count(status // 100)
         self.client.answered(keep, monotonic())
 
     def no_replica(self) -> None:
@@ -421,7 +462,7 @@ class Exchange:
 
     def _cut(self, reason: str) -> None:
         """The answer can't be completed: the client must see that it is not whole."""
-        self._drop_pool(settled=False)
+        self._drop_pool()
         self._count(0)
         self.door.log_cut(self.request_id, reason)
         self.client.cut()
@@ -433,20 +474,23 @@ class Exchange:
 
     def withdraw(self) -> None:
         """Leave the replica; who calls answers, and counts that."""
-        self._drop_pool(settled=False)
+        self._drop_pool()
 
     def _count(self, code_class: int) -> None:
+        """It has ended, once; class 0: the client's answer is not whole."""
         codes = self.codes
         (self.door.own_codes if codes is None else codes)[code_class] += 1
-        self.latency.add(monotonic() - self.started_at)
+        now = monotonic()
+        self.latency.add(now - self.started_at)
+        if self.door.access is not None:
+            self.door.access.ended(self, code_class > 0, now)
 
-    def _drop_pool(self, settled: bool) -> None:
-        """Leave the pool, if the exchange is still in it. `settled`: the upstream has answered well."""
+    def _drop_pool(self) -> None:
+        """Leave the pool, if the exchange is still in it; its connection is aborted."""
         pool, self.pool = self.pool, None
         if pool is None:
             return
-        if settled and pool.unsettled:
-            self.door.replicas.settle(pool)
+        self.left = pool
         if self.upstream is not None or self.phase == Phase.UNSENT:
             pool.remove(self)
 
@@ -455,9 +499,17 @@ class Exchange:
     def pause_answer(self) -> None:
         """The client does not read."""
         if self.upstream is not None:
+            self.paused = True
             self.upstream.transport.pause_reading()
 
     def resume_answer(self) -> None:
         if self.upstream is not None:
             self.heard_at = monotonic()
+            self.paused = False
             self.upstream.transport.resume_reading()
+
+
+def _worth_reading(head: ResponseHead, size: int) -> bool:
+    """Whether the rest of an answer that nobody wants, `size` bytes of it here, costs less than another connection."""
+    short = size if head.chunked else head.content_length
+    return head.keep_alive and short is not None and short <= DRAIN_LIMIT_BYTES

@@ -7,6 +7,7 @@ when a failure may be our own fault is decided by health.py; here are only the s
 import asyncio
 from collections.abc import Callable, Iterable
 
+from loadbalancer.aio.resolver import Reach, Resolver, directly
 from loadbalancer.health import BEAT_S, LagMeter, ProbeTarget, Schedule
 
 ANSWER_BYTES = 1024  # the status line is all that counts
@@ -15,11 +16,15 @@ Heard = Callable[[ProbeTarget, str, bool], None]
 """(whom, "" or why its answer was bad, whether our own loop was late meanwhile)"""
 
 
-async def heartbeat(target: ProbeTarget, path: str, timeout_s: float) -> str:
+async def heartbeat(target: ProbeTarget, path: str, timeout_s: float, reach: Reach = directly) -> str:
     """Ask once. Returns "" for a 2xx answer, else the reason why it is not one; raises CancelledError only."""
+
+    async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(address, target.port, limit=ANSWER_BYTES)
+
     try:
         async with asyncio.timeout(timeout_s):
-            return await _ask(target, path)
+            return await _ask(*await reach(target.host, connect, timeout_s), target, path)
     except TimeoutError:
         return f"no answer to {path} within {timeout_s * 1000:.0f} ms"
     except ConnectionRefusedError:
@@ -28,8 +33,7 @@ async def heartbeat(target: ProbeTarget, path: str, timeout_s: float) -> str:
         return f"heartbeat failed: {error.__class__.__name__}: {error}"
 
 
-async def _ask(target: ProbeTarget, path: str) -> str:
-    reader, writer = await asyncio.open_connection(target.host, target.port, limit=ANSWER_BYTES)
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: ProbeTarget, path: str) -> str:
     try:
         host = f"[{target.host}]" if ":" in target.host else target.host
         writer.write(
@@ -54,15 +58,26 @@ def judge(status_line: bytes, path: str) -> str:
 
 
 class Prober:
-    """Asks `targets()` as health.Schedule says and reports each outcome to `heard`, all in the running loop."""
+    """Asks `targets()` as health.Schedule says and reports each outcome to `heard`, all in the running loop.
+
+    Names are resolved by `resolver`, beside the heartbeats: one whose name can't be resolved fails, and keeps no other
+    waiting.
+    """
 
     def __init__(
-        self, targets: Callable[[], Iterable[ProbeTarget]], heard: Heard, path: str, interval_s: float, timeout_s: float
+        self,
+        targets: Callable[[], Iterable[ProbeTarget]],
+        heard: Heard,
+        path: str,
+        interval_s: float,
+        timeout_s: float,
+        resolver: Resolver,
     ) -> None:
         self._targets = targets
         self._heard = heard
         self._path = path
         self._timeout_s = timeout_s
+        self._resolver = resolver
         self._schedule = Schedule(interval_s)
         self._asking: set[asyncio.Task[None]] = set()
         self.lag_s = 0.0
@@ -74,7 +89,10 @@ class Prober:
         lag = LagMeter(loop.time())
         try:
             while True:
-                for target in self._schedule.due(self._targets(), loop.time()):
+                targets = list(self._targets())
+                self._resolver.watch({target.host for target in targets}, loop.time())
+                self._resolver.tick(loop.time())
+                for target in self._schedule.due(targets, loop.time()):
                     task = loop.create_task(self._one(target, lag))
                     self._asking.add(task)
                     task.add_done_callback(self._asking.discard)
@@ -85,11 +103,12 @@ class Prober:
         finally:
             for task in self._asking:
                 task.cancel()
+            await self._resolver.close()
 
     async def _one(self, target: ProbeTarget, lag: LagMeter) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        reason = await heartbeat(target, self._path, self._timeout_s)
+        reason = await heartbeat(target, self._path, self._timeout_s, self._resolver.reach)
         now = loop.time()
         self._schedule.finished(target, now)
         self._heard(target, reason, lag.late(began, now))

@@ -1,20 +1,22 @@
 """The fleet as one worker sees it: the pools of its replicas, who may get requests, and what happens when they fail.
 
-The pure modules decide (selection: who; retry: whether again; ejection: who not), and this one carries it out
-on the pools. `apply` takes control's snapshots; `blame` and `settle` are told how tries ended. When a replica is
-ejected, by this worker's own signs, another worker's word or control's snapshot, the exchanges under way there
-that may be repeated move on at once.
+The pure modules decide (selection: who; slow_start: who not yet; retry: whether again; ejection: who not), and this
+one carries it out on the pools. `apply` takes control's snapshots; `blame` and `settle` are told how tries ended. When
+a replica is ejected, by this worker's own signs, another worker's word or control's snapshot, the exchanges under way
+there that may be repeated move on at once.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
 from loadbalancer.aio.exchange import REFUSED, Exchange
+from loadbalancer.aio.hedge import Hedge, HedgedExchange
 from loadbalancer.aio.limits import Limits
 from loadbalancer.aio.outbox import Outbox
+from loadbalancer.aio.resolver import Resolver, is_literal
 from loadbalancer.aio.trial import answers
 from loadbalancer.aio.upstreams import Connect, Pool
 from loadbalancer.counters import ADMIN, NOBODY, PROXY, Counters
@@ -23,6 +25,7 @@ from loadbalancer.ejection import TRIAL_PATIENCE_S, Ejections
 from loadbalancer.retry import MAX_TRIES, RetryBudget
 from loadbalancer.ring import RingSpec, build_ring
 from loadbalancer.selection import View, policy
+from loadbalancer.slow_start import Newcomers, with_slow_start
 from loadbalancer.snapshot import NEVER, Epoch, Member, Snapshot
 
 Say = Callable[[dict[str, Any]], None]
@@ -37,6 +40,7 @@ class Replicas:
         self.pools: dict[int, Pool] = {}
         self.ring = build_ring(RingSpec(hash=settings.ring_hash, probe=settings.ring_probe), ())
         self.say: Say = lambda message: None
+        self.resolver = Resolver(settings.dns_refresh_s, log, self._relocated, self._unresolved)
         self._settings = settings
         self._limits = limits
         self._counters = counters
@@ -49,6 +53,8 @@ class Replicas:
         self._ejections = Ejections(settings.panic_threshold)
         self._policy = policy(settings.policy, lambda fault: log.error("policy at fault, the ring chose", fault=fault))
         self._view = View(self.ring, frozenset(), counters.in_flight, {})
+        self._newcomers = Newcomers(settings.slow_start_s)
+        self._chooser = self._policy  # with a slow start for the newcomers, while there are any
         self._trials: set[asyncio.Task[None]] = set()
         self._drained: set[str] = set()
 
@@ -59,10 +65,12 @@ class Replicas:
         if snapshot.epoch <= self.epoch:
             return False
         members = {member.node_id: member for member in snapshot.members}
-        self.ring = self.ring.updated(snapshot.members)
+        former_ring, self.ring = self.ring, self.ring.updated(snapshot.members)
         self.epoch, self.snapshot, self._members = snapshot.epoch, snapshot, members
         self._drained.clear()
         self._ejections.apply(snapshot.members)
+        self._newcomers.apply(snapshot.members, former_ring, monotonic())
+        self.resolver.watch((member.host for member in snapshot.members if member.port), monotonic())
         leavers = self._renew_pools()
         self._renew_view()
         for pool in (*leavers, *self._unroutable()):
@@ -76,7 +84,7 @@ class Replicas:
         for pool in leavers:
             del self.pools[pool.node_id]
             pool.retire()
-        self._retired = [pool for pool in (*self._retired, *leavers) if pool.connections or pool.passengers()]
+        self._retired = [pool for pool in (*self._retired, *leavers) if pool.busy]
         for member in self._members.values():
             if member.port and member.node_id not in self.pools:
                 self.pools[member.node_id] = self._replica_pool(member)
@@ -91,15 +99,26 @@ class Replicas:
             if not self._members[node].routable and not self._members[node].draining and not self._ejections.panicking
         ]
 
-    def _renew_view(self) -> None:
+    def _renew_view(self, now: float | None = None) -> None:
+        """To be called when ring, members or eligible replicas have changed, and each tick while somebody warms up."""
         weights = {node: member.weight for node, member in self._members.items()}
         self._view = View(self.ring, self._ejections.eligible, self._counters.in_flight, weights)
+        panicking, now = self._ejections.panicking, monotonic() if now is None else now
+        warming = () if panicking else self._newcomers.warming(self._view.eligible, now)
+        self._chooser = with_slow_start(self._policy, self._view, warming)
 
     def _replica_pool(self, member: Member) -> Pool:
         def connect(factory: Callable[[], asyncio.Protocol]) -> Any:
             return asyncio.get_running_loop().create_connection(factory, member.host, member.port)
 
-        pool = self._pool(member.node_id, connect, self._counters.codes(PROXY, member.node_id))
+        def connect_by_name(factory: Callable[[], asyncio.Protocol]) -> Any:
+            def attempt(address: str) -> Any:
+                return asyncio.get_running_loop().create_connection(factory, address, member.port)
+
+            return self.resolver.reach(member.host, attempt, self._settings.upstream_connect_timeout_s)
+
+        chosen = connect if is_literal(member.host) else connect_by_name
+        pool = self._pool(member.node_id, chosen, self._counters.codes(PROXY, member.node_id))
         pool.address = _address(member)
         return pool
 
@@ -128,12 +147,21 @@ class Replicas:
         if self._counters.upstream_connections >= self._limits.upstreams:
             any(pool.evict() for pool in self.pools.values())
 
+    def _relocated(self, host: str, addresses: Sequence[str]) -> None:
+        """The name of some replicas has other addresses now."""
+        for pool in self.pools.values():
+            if pool.address is not None and pool.address[1] == host:
+                pool.keep_only(addresses)
+
+    def _unresolved(self) -> None:
+        self._counters.dns_failures += 1
+
     # --- tries -----------------------------------------------------------------------------------------------
 
     def first_try(self, exchange: Exchange) -> None:
         """Send a new exchange to the replica that its key and the policy say."""
         self._budget.requests += 1
-        node = self._policy.choose(exchange.key, self._view)
+        node = self._chooser.choose(exchange.key, self._view)
         if node is None:
             exchange.no_replica()
         else:
@@ -152,11 +180,22 @@ class Replicas:
         exchange.move(pool)
         return True
 
+    def spare(self, exchange: Exchange) -> Pool | None:
+        """Where a second try may go beside the one under way; None if nowhere.
+
+        It is charged as a retry is, but leaves the reserve to those: nobody needs a hedge. In panic there is none.
+        """
+        assert exchange.pool is not None
+        if self._ejections.panicking:
+            return None
+        pool = self._next(exchange, exchange.pool.node_id)
+        return pool if pool is not None and self._budget.spend(monotonic(), needed=False) else None
+
     def _next(self, exchange: Exchange, failed: int) -> Pool | None:
         tried = (*exchange.tried, failed)
         if len(tried) >= MAX_TRIES:
             return None
-        node = self._policy.choose(exchange.key, self._view, tried)
+        node = self._chooser.choose(exchange.key, self._view, tried)
         return None if node is None else self.pools[node]
 
     def _grant(self, charged: bool) -> bool:
@@ -199,11 +238,18 @@ class Replicas:
     def _take_back(self, pool: Pool) -> None:
         """Give the exchanges that are under way there, may be repeated and can go elsewhere, to the next
         replica."""
+        for passenger in pool.passengers():
+            if isinstance(passenger, Hedge):
+                passenger.drop()
         for exchange in _exchanges(pool):
             if exchange.retriable() and exchange.pool is pool:
                 self._move_away(exchange, pool)
 
     def _move_away(self, exchange: Exchange, pool: Pool) -> None:
+        if isinstance(exchange, HedgedExchange) and exchange.hedge is not None:
+            pool.remove(exchange)
+            exchange.fall_back()
+            return
         target = self._next(exchange, pool.node_id)
         if target is None or target is pool or not self._grant(exchange.upstream is not None):
             return
@@ -224,7 +270,7 @@ class Replicas:
     async def _try(self, pool: Pool) -> None:
         assert pool.address is not None
         _, host, port = pool.address
-        if await answers(host, port, self._settings.health_path, TRIAL_PATIENCE_S):
+        if await answers(self.resolver.reach, host, port, self._settings.health_path, TRIAL_PATIENCE_S):
             self.settle(pool, trial=True)
         elif self.pools.get(pool.node_id) is pool:
             self._ejections.trial_failed(pool.node_id, monotonic())
@@ -233,6 +279,11 @@ class Replicas:
         task = asyncio.get_running_loop().create_task(self._try(pool))
         self._trials.add(task)
         task.add_done_callback(self._trials.discard)
+
+    def drains(self, pool: Pool) -> bool:
+        """Whether its replica is to finish what it has."""
+        member = self._members.get(pool.node_id)
+        return member is not None and member.draining
 
     @property
     def eligible(self) -> bool:
@@ -262,7 +313,10 @@ class Replicas:
     def tick(self, now: float) -> None:
         """To be called a few times a second: time-outs of replicas, trials, and what is idle."""
         self._budget.advance(now)
-        self._retired = [pool for pool in self._retired if pool.connections or pool.connecting]
+        self.resolver.tick(now)
+        if self._chooser is not self._policy:
+            self._renew_view(now)
+        self._retired = [pool for pool in self._retired if pool.busy]
         self._sweep_pools(now)
         for node in self._ejections.due(now):
             self._start_trial(self.pools[node])
@@ -286,6 +340,7 @@ class Replicas:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await self.resolver.close()
 
 
 def _exchanges(pool: Pool) -> list[Exchange]:

@@ -17,6 +17,7 @@ from wire.exchange import Request, Response, Stream, error_response, json_respon
 MAX_WAITING = 256  # commands under way; each holds some hundred bytes
 KEPT_S = 60.0  # an answer that nobody has fetched
 KEEP_ALIVE_S = 15.0  # a comment line, so that a dead reader is noticed
+COME_AGAIN = (("Retry-After", "1"),)  # on every 503, as Flask's have it
 
 
 class Tickets:
@@ -63,11 +64,11 @@ class Tickets:
         if answer is None:
             return error_response(404, "there is no such ticket")
         status, body = await asyncio.shield(answer)
-        return json_response(status, body)
+        return json_response(status, body, COME_AGAIN if status == 503 else ())
 
     def _stream(self, query: str) -> Response | Stream:
         if self.streams >= MAX_STREAMS:
-            return error_response(503, f"{MAX_STREAMS} event streams are open")
+            return error_response(503, f"{MAX_STREAMS} event streams are open", COME_AGAIN)
         since = query.removeprefix("since=")
         lines = self._lines(int(since) if since.isdecimal() else 0)
         return Stream(200, "text/event-stream", lines, (("Cache-Control", "no-cache"),), endless=True)

@@ -7,21 +7,26 @@ hold for a minute.
 
 import asyncio
 
+from loadbalancer.aio.resolver import Reach
+
 TRIAL = b"GET %b HTTP/1.1\r\nHost: replica\r\nUser-Agent: carousel-trial\r\nConnection: close\r\n\r\n"
 ANSWER = b"HTTP/1."
 
 
-async def answers(host: str, port: int, path: str, patience_s: float) -> bool:
+async def answers(reach: Reach, host: str, port: int, path: str, patience_s: float) -> bool:
     """Whether an HTTP answer begins within `patience_s`. Never raises, save for its cancellation."""
+
+    async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_connection(address, port)
+
     try:
         async with asyncio.timeout(patience_s):
-            return await _ask(host, port, path)
+            return await _ask(*await reach(host, connect, patience_s), path)
     except (OSError, EOFError, UnicodeError):  # TimeoutError is an OSError; a host may be no name
         return False
 
 
-async def _ask(host: str, port: int, path: str) -> bool:
-    reader, writer = await asyncio.open_connection(host, port)
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str) -> bool:
     try:
         writer.write(TRIAL % path.encode())
         return await reader.readexactly(len(ANSWER)) == ANSWER

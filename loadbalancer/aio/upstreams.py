@@ -12,7 +12,8 @@ is the first to be used, so the others age and are closed.
 import asyncio
 import errno
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from time import monotonic
 from typing import Any, Protocol, cast
 
@@ -28,7 +29,8 @@ first."""
 OWN_FAULTS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL))
 """Connecting failed for want of our own means: no sign against the replica."""
 
-Connect = Callable[[Callable[[], "Upstream"]], Awaitable[Any]]
+Connect = Callable[[Callable[[], "Upstream"]], Awaitable[tuple[Any, "Upstream"]]]
+"""As the loop's create_connection: (transport, what the factory made for it). It may make several, one by one."""
 
 
 class Passenger(Protocol):
@@ -52,6 +54,12 @@ class Passenger(Protocol):
     def rejected(self) -> None: ...
     def pause_upload(self) -> None: ...
     def resume_upload(self) -> None: ...
+
+
+class Cuttable(Protocol):
+    """What has taken over a connection for good; `tunnel.Tunnel` is one."""
+
+    def cut(self) -> None: ...
 
 
 class Upstream(asyncio.Protocol):
@@ -116,6 +124,11 @@ class Upstream(asyncio.Protocol):
         if self.exchange is not None:
             self.exchange.resume_upload()
 
+    def peer(self) -> str:
+        """The address at the other end; "" of a Unix socket."""
+        name: tuple[str, int] | str | None = self.transport.get_extra_info("peername")
+        return name[0] if isinstance(name, tuple) else ""
+
     def abort(self) -> None:
         """End it at once; its exchange, if any, hears nothing of it."""
         self.exchange = None
@@ -145,9 +158,11 @@ class Pool:
         self.address: tuple[str, str, int] | None = None  # (name, host, port) of a replica's instance
         self.unsettled = False  # the owner has something to do when an exchange ends well
         self.connections: set[Upstream] = set()
+        self.tunnels: set[Cuttable] = set()
         self.waiting: deque[Passenger] = deque()
         self.connecting: dict[Passenger, asyncio.Task[None]] = {}
         self.retired = not keep
+        self._astray: set[Upstream] = set()  # connections that are closed when they have nothing under way
         self._idle: list[Upstream] = []
         self._connect = connect
         self._counters = counters
@@ -176,7 +191,7 @@ class Pool:
         """The exchange of `upstream` has ended well."""
         upstream.exchange = None
         self._in_flight[self.node_id] -= 1
-        if not reusable or self.retired:
+        if not reusable or self.retired or (self._astray and upstream in self._astray):
             upstream.transport.abort()
         elif self.waiting:
             upstream.idle_since = 0.0  # it was not idle before this one
@@ -202,10 +217,36 @@ class Pool:
         aboard = [upstream.exchange for upstream in self.connections if upstream.exchange is not None]
         return [*aboard, *self.connecting, *self.waiting]
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything is open or under way here."""
+        return bool(self.connections or self.connecting or self.waiting or self.tunnels)
+
     def retire(self) -> None:
-        """Keep no connection from now on; what is under way may end."""
+        """Keep no connection from now on; what is under way may end, but tunnels know no end: they are cut."""
         self.retired = True
         self._close_idle_since(float("inf"))
+        for tunnel in list(self.tunnels):
+            tunnel.cut()
+
+    def switched(self, upstream: Upstream, tunnel: Cuttable) -> None:
+        """That connection is a tunnel now: still in flight here, but not bounded with the others (tunnel.py)."""
+        upstream.exchange = None
+        self.connections.discard(upstream)
+        self.tunnels.add(tunnel)
+        self._serve_waiting()
+
+    def ended(self, tunnel: Cuttable) -> None:
+        """A tunnel's connection to the upstream is closed."""
+        self.tunnels.discard(tunnel)
+        self._counters.upstream_connections -= 1
+        self._in_flight[self.node_id] -= 1
+
+    def keep_only(self, addresses: Collection[str]) -> None:
+        """The upstream is at these addresses now: connections to others end, those with an exchange when it does."""
+        self._astray = {upstream for upstream in self.connections if upstream.peer() not in addresses}
+        for upstream in self._astray.intersection(self._idle):
+            upstream.abort()
 
     def sweep(self, now: float) -> None:
         """Close what has been idle for long."""
@@ -223,7 +264,10 @@ class Pool:
         self._counters.upstream_connections += 1
 
     def closed(self, upstream: Upstream) -> None:
+        if upstream not in self.connections:
+            return
         self.connections.discard(upstream)
+        self._astray.discard(upstream)
         self._counters.upstream_connections -= 1
         self.forget_idle(upstream)
         if upstream.exchange is not None:
@@ -245,17 +289,19 @@ class Pool:
         self.connecting[exchange] = asyncio.get_running_loop().create_task(self._open(exchange))
 
     async def _open(self, exchange: Passenger) -> None:
-        upstream = Upstream(self)
+        made: list[Upstream] = []  # one for each address that is tried
         try:
             async with asyncio.timeout(self._connect_timeout_s):
-                await self._connect(lambda: upstream)
+                _, upstream = await self._connect(partial(self._make, made))
+            made.remove(upstream)
         except (OSError, UnicodeError) as error:  # TimeoutError is one; a host may be no name that DNS can say
             self._not_connected(exchange, error)
             return
-        except asyncio.CancelledError:
-            if upstream in self.connections:
-                upstream.abort()
-            raise
+        finally:
+            for other in made:  # uvloop leaves open what was cancelled just as it was connected, or ends it silently
+                if other in self.connections:
+                    other.abort()
+                    self.closed(other)
         if self.connecting.pop(exchange, None) is None:
             upstream.abort()
         elif upstream.transport.is_closing():
@@ -263,6 +309,10 @@ class Pool:
             exchange.unreachable(True, False)
         else:
             upstream.begin(exchange)
+
+    def _make(self, made: list[Upstream]) -> Upstream:
+        made.append(Upstream(self))
+        return made[-1]
 
     def _not_connected(self, exchange: Passenger, error: OSError | UnicodeError) -> None:
         if self.connecting.pop(exchange, None) is not None:

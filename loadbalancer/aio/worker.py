@@ -1,17 +1,18 @@
 """A data-path worker: `python -m loadbalancer.aio.worker --config PATH --slot K`, on listening sockets of the
 supervisor.
 
-The sockets come by systemd's convention (LISTEN_FDS, LISTEN_FDNAMES: main, second, admin) and live on in the
-supervisor: what is queued on them waits for the next worker of the slot. It runs without control, from the
-kept snapshot. It prints nothing; once it listens it writes `ready` to the descriptor in READY_FD. SIGTERM
-drains it: no new connections, `Connection: close` on every answer, and exit 0 when no client is left, or
-after the drain time-out. SIGINT and SIGHUP are the supervisor's business.
+The sockets come by systemd's convention (LISTEN_FDS, LISTEN_FDNAMES: main, second, admin, tls) and live on in the
+supervisor: what is queued on them waits for the next worker of the slot. It runs without control, from the kept
+snapshot. It prints nothing (unless the access log is to go there); once it listens it writes `ready` to the descriptor
+in READY_FD. SIGTERM drains it: no new connections, `Connection: close` on every answer, and exit 0 when no client is
+left, or after the drain time-out. SIGINT and SIGHUP are the supervisor's business.
 """
 
 import argparse
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
@@ -21,10 +22,14 @@ from time import monotonic
 
 import uvloop
 
-from loadbalancer.aio.client import Client
+from loadbalancer.aio.access_writer import AccessLog
 from loadbalancer.aio.door import TICK_S, Door
 from loadbalancer.aio.feed import Feed
+from loadbalancer.aio.introduced import client_factory
 from loadbalancer.aio.limits import limits_for, raise_descriptors
+from loadbalancer.aio.tls import Tls
+from loadbalancer.disk.certificate import Certificate
+from loadbalancer.disk.log_file import LogFile
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.logs import configure, get_logger
 
@@ -32,6 +37,7 @@ log = get_logger("door")
 
 FIRST_FD = 3
 ADMIN_LISTENER = "admin"
+TLS_LISTENER = "tls"
 
 
 def inherited() -> list[tuple[str, socket.socket]]:
@@ -46,14 +52,17 @@ async def serve(settings: DoorSettings, slot: int, listeners: Sequence[tuple[str
     """Run a worker on these sockets until it is told to end and has drained."""
     loop = asyncio.get_running_loop()
     door = Door(settings, slot, limits_for(raise_descriptors(), settings.client_connections))
+    door.access = _access_log(settings, door)
+    tls = Tls(door, Certificate(settings.tls_cert, settings.tls_key), get_logger(f"door-{slot}"))
+    await tls.open()
     feed = Feed(door)
     feed.load()
     ended = asyncio.Event()
     door.on_empty = ended.set
     feeding = loop.create_task(feed.run())
     await feed.informed()
-    servers = [await _listen(door, name, sock, _separate_admin(listeners)) for name, sock in listeners]
-    ticking = loop.create_task(_tick(door))
+    servers = [await _listen(door, tls, name, sock, _separate_admin(listeners)) for name, sock in listeners]
+    ticking = loop.create_task(_tick(door, tls))
     loop.add_signal_handler(signal.SIGTERM, _drain, door, servers)
     gc.freeze()  # the modules and the ring's table stay: no collection needs to look at them
     _tell_ready()
@@ -63,25 +72,37 @@ async def serve(settings: DoorSettings, slot: int, listeners: Sequence[tuple[str
         with contextlib.suppress(asyncio.CancelledError):
             await task
     await door.close()
+    if door.access is not None:
+        door.access.close()
+
+
+def _access_log(settings: DoorSettings, door: Door) -> AccessLog | None:
+    if not settings.access_log:
+        return None
+    file, log = LogFile(settings.access_log), get_logger(f"door-{door.slot}")
+    return AccessLog(file, settings.access_log_format, settings.access_log_sample, door.counters, log)
 
 
 def _separate_admin(listeners: Sequence[tuple[str, socket.socket]]) -> bool:
     return any(name == ADMIN_LISTENER for name, _ in listeners)
 
 
-async def _listen(door: Door, name: str, sock: socket.socket, separate_admin: bool) -> asyncio.AbstractServer:
+async def _listen(door: Door, tls: Tls, name: str, sock: socket.socket, separate_admin: bool) -> asyncio.AbstractServer:
     """An own port for control's paths takes them off the others, and serves nothing else."""
     is_admin = name == ADMIN_LISTENER
     admin, proxy = is_admin or not separate_admin, not is_admin
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(lambda: Client(door, admin, proxy), sock=sock, backlog=door.limits.burst)
+    make_client = client_factory(door, admin, proxy)
+    protocol = (lambda: tls.gate(make_client)) if name == TLS_LISTENER else make_client
+    return await asyncio.get_running_loop().create_server(protocol, sock=sock, backlog=door.limits.burst)
 
 
-async def _tick(door: Door) -> None:
+async def _tick(door: Door, tls: Tls) -> None:
     while True:
         await asyncio.sleep(TICK_S)
+        now = monotonic()
         try:
-            door.tick(monotonic())
+            door.tick(now)
+            tls.tick(now)
         except Exception:  # a fault of ours; without ticks, nothing here would time out any more
             log.exception("tick failed")
 
@@ -109,6 +130,7 @@ def main() -> None:
         signal.signal(ignored, signal.SIG_IGN)
     settings = DoorSettings.load(given.config)
     configure(settings.log_format)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # uvloop's warnings about TLS are in the hand of any client
     uvloop.run(serve(settings, given.slot, inherited()))
 
 

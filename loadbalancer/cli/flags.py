@@ -26,8 +26,8 @@ def default_text(field: FieldInfo) -> str:
 def with_setting_flags(command: Callable[[dict[str, str]], None]) -> Callable[..., None]:
     """A typer command that has one flag for each setting and gives `command` those that were used."""
 
-    def run(**flags: str | None) -> None:
-        command({name: value for name, value in flags.items() if value is not None})
+    def run(**flags: str | bool | None) -> None:
+        command({name: str(value) for name, value in flags.items() if value is not None})
 
     parameters = [_parameter(name, field) for name, field in Settings.model_fields.items()]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -39,11 +39,13 @@ def with_setting_flags(command: Callable[[dict[str, str]], None]) -> Callable[..
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     text = (field.description or "").replace("[", r"\[")
     default = default_text(field)
-    option = typer.Option(
-        flag(name), help=f"{text} (default: {default})" if default else text, show_default=False, metavar="VALUE"
-    )
+    text = f"{text} (default: {default})" if default else text
+    if field.annotation is bool:
+        kind, option = bool, typer.Option(f"{flag(name)}/--no-{flag(name)[2:]}", help=text, show_default=False)
+    else:
+        kind, option = str, typer.Option(flag(name), help=text, show_default=False, metavar="VALUE")
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option]
+        name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
     )
 
 

@@ -10,6 +10,8 @@ import os
 import sys
 from typing import NoReturn
 
+from loadbalancer.disk.certificate import BadPair, make_context
+from loadbalancer.disk.log_file import check
 from loadbalancer.settings import BadSetting, Paths, Settings, cluster_id, door_settings, load_settings, worker_count
 from loadbalancer.spawn.startup import Startup, python
 
@@ -17,6 +19,7 @@ from loadbalancer.spawn.startup import Startup, python
 def settle(flags: dict[str, str]) -> Startup:
     """What the supervisor needs for these flags. Makes the state directory. Raises BadSetting."""
     settings = load_settings(**flags)
+    _check_files(settings)
     paths = Paths(settings.state_dir)
     paths.make()
     if settings.runtime == "docker" and not settings.cluster_id:
@@ -54,9 +57,27 @@ def _farewell(settings: Settings, cluster: str) -> tuple[str, ...]:
     return (*python("loadbalancer.spawn.docker_sweep", "--cluster", cluster, "--network", settings.network),)
 
 
+def _check_files(settings: Settings) -> None:
+    """What would else fail in each worker, after the start. Raises BadSetting."""
+    try:
+        if settings.tls_cert:
+            make_context(settings.tls_cert, settings.tls_key)
+        if settings.access_log:
+            check(settings.access_log)
+    except BadPair as error:
+        raise BadSetting(str(error)) from None
+    except OSError as error:
+        raise BadSetting(f"--access-log: {error.strerror}: {settings.access_log}") from None
+
+
 def _ports(settings: Settings) -> dict[str, int]:
-    ports = {"main": settings.port, "second": settings.second_port}
-    return ports if settings.admin_port is None else {**ports, "admin": settings.admin_port}
+    ports: dict[str, int | None] = {
+        "main": settings.port,
+        "second": settings.second_port,
+        "admin": settings.admin_port,
+        "tls": settings.tls_port if settings.tls_cert else None,
+    }
+    return {name: port for name, port in ports.items() if port is not None}
 
 
 def _kept(settings: Settings, paths: Paths, cluster: str) -> dict[str, object]:

@@ -205,6 +205,7 @@ def _caller() -> Caller:
         fetch_site=headers.get("Sec-Fetch-Site"),
         authorization=headers.get("Authorization"),
         client=headers.get("X-Real-IP"),
+        peer=headers.get("X-Peer-IP"),
     )
 
 

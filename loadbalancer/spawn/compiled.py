@@ -20,7 +20,9 @@ from types import ModuleType
 HOT = (
     "wire.http1",
     "wire.bodies",
+    "wire.forwarded",
     "loadbalancer.counters",
+    "loadbalancer.forwarded",
     "loadbalancer.forwarding",
     "loadbalancer.retry",
     "loadbalancer.hashes",
@@ -35,9 +37,14 @@ HOT = (
     "loadbalancer.aio.upstreams",
     "loadbalancer.aio.exchange",
     "loadbalancer.aio.client",
+    "loadbalancer.aio.introduced",
     "loadbalancer.aio.admin",
     "loadbalancer.aio.door",
+    "loadbalancer.aio.hedge",
     "loadbalancer.aio.replicas",
+    "loadbalancer.aio.tunnel",
+    "loadbalancer.stickiness",
+    "loadbalancer.upgrades",
 )
 """What is compiled, all in one unit: calls among them are calls in C."""
 

@@ -128,7 +128,7 @@ def _listen(path: Path, backlog: int, held: contextlib.ExitStack) -> socket.sock
 
 def _publish(plan: SupervisorPlan, chosen: Mapping[str, int]) -> None:
     """ports.json, whole or not at all."""
-    places = {"main": None, "second": None, "admin": None, **chosen}
+    places = {"main": None, "second": None, "admin": None, "tls": None, **chosen}
     found = {**places, "pid": os.getpid(), "url": url(plan.bind, chosen)}
     write_private(plan.state_dir / PORTS, json.dumps(found) + "\n")
 

@@ -5,11 +5,11 @@ import contextlib
 import socket
 import struct
 from collections.abc import Awaitable, Callable
-from time import monotonic
+from time import monotonic, time
 from typing import Any
 
-from loadbalancer.aio.client import Client
 from loadbalancer.aio.door import Door
+from loadbalancer.aio.introduced import client_factory
 from loadbalancer.aio.limits import Limits
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.hashes import key_of
@@ -163,12 +163,12 @@ class Connection:
 class Rig:
     """A front door over fake replicas with node ids 1, 2, 3 …, in this process."""
 
-    def __init__(self, directory: str, clients: int = 1000, **settings: Any) -> None:
+    def __init__(self, directory: str, clients: int = 1000, wall: Callable[[], float] = time, **settings: Any) -> None:
         paths = {
             name: f"{directory}/{name}" for name in ("control_socket", "loop_socket", "feed_socket", "snapshot_path")
         }
         wanted: dict[str, Any] = {"cluster_id": "test", "unknown_path": "pass", "route_by": "path"} | paths | settings
-        self.door = Door(DoorSettings(**wanted), 0, Limits(clients, clients, clients))
+        self.door = Door(DoorSettings(**wanted), 0, Limits(clients, clients, clients), wall)
         self.said: list[dict[str, Any]] = []
         self.door.replicas.say = self.said.append
         self.replicas: list[FakeReplica] = []
@@ -184,7 +184,7 @@ class Rig:
             self.replicas.append(replica)
         self.publish()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Client(self.door, admin, proxy), "127.0.0.1", 0, backlog=1024)
+        self._server = await loop.create_server(client_factory(self.door, admin, proxy), "127.0.0.1", 0, backlog=1024)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def member(self, number: int, **changes: Any) -> Member:

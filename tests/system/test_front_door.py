@@ -292,6 +292,7 @@ class StartTest(unittest.TestCase):
     def test_static_backends_come_back_by_themselves(self) -> None:
         with running("--ring-hash", "spec", state_dir=self.directory) as real:
             addresses = [row["address"] for row in real.cluster()["replicas"]]
+            addresses[1] = addresses[1].replace("127.0.0.1", "localhost")  # a name, to be resolved
             flags = ("--runtime", "static", "--backends", ",".join(addresses[:2]))
             elsewhere = Path(tempfile.mkdtemp(prefix="carousel-", dir="/tmp"))
             self.addCleanup(shutil.rmtree, elsewhere, ignore_errors=True)
@@ -303,6 +304,7 @@ class StartTest(unittest.TestCase):
                 self.assertEqual(front.call("POST", "/add", {"n": 1, "hostnames": [addresses[2]]})[0], 200)
                 self.assertEqual(front.call("DELETE", "/rm", {"n": 1, "hostnames": [addresses[0]]})[0], 200)
                 self.assertEqual(front.names(), addresses[1:])
+                self.assertEqual({front.call("GET", "/home")[0] for _ in range(20)}, {200})
             finally:
                 self.assertEqual(front.end(), 0)
             self.assertEqual(real.call("GET", "/home")[0], 200)

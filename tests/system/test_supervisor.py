@@ -63,7 +63,7 @@ class TestStart(SupervisorCase):
     def test_ports_json_and_the_directories(self) -> None:
         up = self.up()
         ports = up.ports()
-        self.assertEqual({"main", "second", "admin", "pid", "url"}, set(ports))
+        self.assertEqual({"main", "second", "admin", "tls", "pid", "url"}, set(ports))
         self.assertEqual((None, up.pid), (ports["admin"], ports["pid"]))
         self.assertEqual(f"http://127.0.0.1:{ports['main']}", ports["url"])
         self.assertEqual(0o700, (up.dir / "run").stat().st_mode & 0o777)

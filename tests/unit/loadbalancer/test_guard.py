@@ -115,9 +115,14 @@ class OperatorTest(unittest.TestCase):
         for client in (None, "127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"):
             with self.subTest(client=client):
                 self.assertIsNone(status(OPEN, client=client))
-        for client in ("10.0.0.5", "2001:db8::1", "::ffff:10.0.0.5", "", "127.0.0.1, 10.0.0.5", "localhost"):
+        for client in ("10.0.0.5", "2001:db8::1", "::ffff:10.0.0.5", "", "127.0.0.1, 10.0.0.5", "localhost", "unknown"):
             with self.subTest(client=client):
                 self.assertEqual(403, status(OPEN, client=client))
+
+    def test_who_is_behind_a_proxy_is_local_if_both_are(self) -> None:
+        self.assertIsNone(status(OPEN, client="127.0.0.1", peer="::1"))
+        self.assertEqual(403, status(OPEN, client="203.0.113.7", peer="127.0.0.1"))
+        self.assertEqual(403, status(OPEN, client="127.0.0.1", peer="10.0.0.5"))
 
     def test_with_a_token_whoever_has_it_may(self) -> None:
         self.assertIsNone(status(LOCKED, authorization="Bearer s3cret", client="10.0.0.5"))

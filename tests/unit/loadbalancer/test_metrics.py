@@ -10,8 +10,9 @@ NAMES = {
     "carousel_requests", "carousel_request_duration_seconds", "carousel_requests_in_flight", "carousel_retries",
     "carousel_retries_denied", "carousel_ejections", "carousel_respawns", "carousel_ring_members",
     "carousel_ring_virtual_nodes", "carousel_replicas", "carousel_client_connections",
-    "carousel_upstream_connections", "carousel_data_path_workers", "carousel_control_loop_lag_seconds",
-    "carousel_info",
+    "carousel_upstream_connections", "carousel_tunnels", "carousel_data_path_workers",
+    "carousel_control_loop_lag_seconds", "carousel_info", "carousel_tls_handshakes", "carousel_tls_resumed",
+    "carousel_tls_handshake_failures", "carousel_access_log_dropped",
 }  # fmt: skip
 """As dashboards know them (counters end in _total)."""
 
@@ -26,7 +27,7 @@ def counters() -> Counters:
     busy.in_flight[1] = 3
     busy.ejected(2)
     busy.retries, busy.retries_denied = 5, 1
-    busy.client_connections, busy.upstream_connections = 11, 4
+    busy.client_connections, busy.upstream_connections, busy.tunnels = 11, 4, 2
     return busy
 
 
@@ -78,6 +79,7 @@ class MetricsTest(unittest.TestCase):
         self.assertEqual(1, self.value("carousel_retries_denied_total"))
         self.assertEqual(2, self.value("carousel_respawns_total"))
         self.assertEqual(1, self.value("carousel_replicas", state="starting"))
+        self.assertEqual(2, self.value("carousel_tunnels"))
         self.assertEqual(0.25, self.value("carousel_control_loop_lag_seconds"))
         info = {"version": "0.1.0", "runtime": "process", "ring_hash": "mmh3", "policy": "ring"}
         self.assertEqual(1, self.value("carousel_info", **info))

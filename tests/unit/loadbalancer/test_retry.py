@@ -58,6 +58,13 @@ class Budget(unittest.TestCase):
         self.assertTrue(all(budget.spend(0.1) for _ in range(512)))
         self.assertGreaterEqual(RESERVE, 512)
 
+    def test_what_is_not_needed_leaves_the_reserve_alone(self) -> None:
+        budget = RetryBudget(0.0, reserve=5)
+        budget.requests += 100
+        granted = [budget.spend(0.1, needed=False) for _ in range(100)]
+        self.assertEqual(sum(granted), RETRY_SHARE * 100 + RETRIES_PER_S * WINDOW_S)
+        self.assertEqual([budget.spend(0.1) for _ in range(6)], [True] * 5 + [False])
+
     def test_it_forgets_old_traffic(self) -> None:
         budget = RetryBudget(0.0, reserve=0)
         budget.requests += 10_000

@@ -47,6 +47,13 @@ class Keys(unittest.TestCase):
         self.assertEqual(query_value(head(b"/?a&id=3&id=4"), b"id"), b"3")
         self.assertIsNone(cookie_value(head(lines=b"Cookie: xid=1\r\n"), b"id"))
 
+    def test_a_cookie_is_found_in_any_line(self) -> None:
+        lines = b"Cookie: a=1;b=2 ; id= \r\nX-Cookie: id=3\r\ncookie:id=4; id=5\r\n"
+        self.assertEqual(cookie_value(head(lines=lines), b"id"), b"4")
+        self.assertEqual(cookie_value(head(lines=lines), b"b"), b"2")
+        for absent in (b"", b"Cookie:\r\n", b"Cookie: id\r\n", b"Cookie: id=\r\n", b"Cookie: ID=4\r\n"):
+            self.assertIsNone(cookie_value(head(lines=absent), b"id"))
+
 
 class Paths(unittest.TestCase):
     ADMIN = (b"/rep", b"/rep?x", b"/add", b"/rm", b"/admin/live", b"/admin/replicas/S1/drain", b"/metrics", b"/admin")

@@ -61,6 +61,7 @@ class SettingsTest(unittest.TestCase):
             ({"runtime": "static", "backends": "a:99999"}, "--backends"),
             ({"runtime": "static", "backends": "a:80*0"}, "--backends"),
             ({"health_path": "no"}, "--health-path"),
+            ({"tls_cert": "a", "tls_key": "b", "accept_proxy_protocol": "true"}, "--accept-proxy-protocol"),
             ({"drain_timeout": "0"}, "--drain-timeout"),
         ]
         for flags, named in cases:

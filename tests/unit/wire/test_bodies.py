@@ -89,6 +89,25 @@ class Chunks(unittest.TestCase):
                 body.feed(data[:end])
             self.assertFalse(body.eof(), end)
 
+    @given(st.lists(st.binary(max_size=20)), st.integers(1, 60), st.lists(st.integers(0, 300)))
+    def test_its_payload_is_bounded_wherever_it_is_cut(
+        self, payloads: list[bytes], limit: int, cuts: list[int]
+    ) -> None:
+        body = ChunkedBody(limit=limit)
+        whole = b"".join(payloads)
+        if len(whole) <= limit:
+            self.assertEqual(fed_in_pieces(body, chunked(payloads), cuts)[0], whole)
+            return
+        with self.assertRaises(HttpError) as caught:
+            fed_in_pieces(body, chunked(payloads), cuts)
+        self.assertEqual(caught.exception.status, 413)
+
+    def test_the_chunk_that_is_too_much_is_refused_by_its_size(self) -> None:
+        body = ChunkedBody(limit=4)
+        self.assertEqual(body.feed(b"4\r\nabcd\r\n"), 9)
+        with self.assertRaises(HttpError):
+            body.feed(b"1\r\n")
+
     def test_framing_that_peers_read_differently_is_refused(self) -> None:
         for data in (
             b"5;ext=1\r\nhello\r\n0\r\n\r\n",
@@ -123,6 +142,29 @@ class Chunks(unittest.TestCase):
                     for at in range(0, len(data), step):
                         body.feed(data[at : at + step])
                 self.assertEqual(caught.exception.status, 502)
+
+    def test_no_byte_passes_that_makes_it_bad(self) -> None:
+        """What came before the fault was forwarded already: it must be the beginning of a good body."""
+        for data, good in (
+            (b"5;a", b"5"),
+            (b"5\rh", b"5\r"),
+            (b"\r", b""),
+            (b"4\r\nhello", b"4\r\nhell"),
+            (b"5\r\nhello\rX", b"5\r\nhello\r"),
+            (b"0\r\nGET /smuggled HTTP/1.1\rHost: a\r\r", b"0\r\nGET"),
+            (b"0\r\nX: y\rGET", b"0\r\nX: y\r"),
+            (b"0\r\n\rX", b"0\r\n\r"),
+            (b"0\r\nContent-Length: 5", b"0\r\nContent-Length"),
+            (b"0\r\nx_forwarded_for: 6.6.6.6", b"0\r\nx_forwarded_for"),
+            (b"0\r\nIf-Match: *", b"0\r\nIf-Match"),
+            (b"0\r\n X", b"0\r\n"),
+        ):
+            body = ChunkedBody()
+            passed = 0
+            with self.assertRaises(HttpError, msg=data):
+                for byte in data:
+                    passed += body.feed(bytes((byte,)))
+            self.assertEqual(data[:passed], good)
 
 
 class Choice(unittest.TestCase):

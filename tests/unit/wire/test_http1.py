@@ -116,10 +116,31 @@ class RequestHeads(unittest.TestCase):
             self.assertTrue(request(line).hop, line)
         self.assertFalse(request(b"X-Connection: close", b"Tea: please").hop)
 
+    def test_ids_and_dates_are_noticed(self) -> None:
+        self.assertTrue(request(b"A: b", b"X-Request-ID:").has_id)
+        self.assertFalse(request(b"A: x-request-id: 1").has_id)
+        answer = response(b"date: x", b"x-request-id: y")
+        self.assertTrue(answer.has_date and answer.has_id)
+        answer = response(b"Last-Modified: x", b"Update: y")
+        self.assertFalse(answer.has_date or answer.has_id)
+
+    def test_lines_by_which_proxies_speak_are_noticed(self) -> None:
+        for line in (
+            b"Forwarded: for=x",
+            *(b"X-Forwarded-For: 1", b"x_forwarded_for: 1", b"X-Forwarded_Proto:", b"X-FORWARDED-ANYTHING: 1"),
+            *(b"X-Real-IP: 1", b"X_Real_Ip: 1"),
+        ):
+            self.assertTrue(request(b"A: b", line, b"Content-Length: 2").forwarded, line)
+            self.assertEqual(request(line, b"Content-Length: 2").content_length, 2)
+        others = (b"X-Forwarded: 1", b"X-Forwarded-: 1", b"X-Real: 1", b"XForwarded-For: 1", b"A: x-forwarded-for: 1")
+        self.assertFalse(request(b"A: b", *others, b"Via: 1.1 x").forwarded)
+
     def test_expect(self) -> None:
         self.assertTrue(request(b"Expect: 100-Continue").expect_continue)
         self.assertFalse(request(b"Expect: 100-continue", start=b"GET / HTTP/1.0\r\n").expect_continue)
         self.assertFalse(request(b"Expect: the worst").expect_continue)
+        self.assertTrue(request(b"Expect: 100-continue", b"Expect: the worst").expect_continue)
+        self.assertTrue(request(b"Expect: the worst").hop)  # none is passed on
 
     def test_hosts(self) -> None:
         for host in (b"localhost:5000", b"[::1]:80", b"a_b.example.org", b"", b"127.0.0.1:"):
@@ -183,7 +204,9 @@ class RefusedRequests(Refusals):
         for value in (b"", b"+5", b"-1", b"5,5", b"5, 5", b"0x5", b"5 5", b"1_0", b"5;", b"9" * 19, b"\xb2"):
             self.assert_line_refused(400, b"Content-Length: " + value)
         self.assert_line_refused(400, b"Content-Length: 5", b"content-length: 5")
-        self.assertEqual(request(b"Content-Length:\t5 ").content_length, 5)
+        for line in (b"Content-Length:\t5", b"Content-Length: 5\t"):
+            self.assert_line_refused(400, line)
+        self.assertEqual(request(b"Content-Length:  5 ").content_length, 5)
 
     def test_transfer_encodings(self) -> None:
         for value in (
@@ -194,6 +217,9 @@ class RefusedRequests(Refusals):
             b"",
             b"chunked;q=1",
             b"\x0bchunked",
+            b"\tchunked",
+            b"chunked\t",
+            b"chunked ",
         ):
             self.assert_line_refused(400 if b"\x0b" in value else 501, b"Transfer-Encoding: " + value)
         self.assert_line_refused(400, b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked")
@@ -223,6 +249,21 @@ class RefusedRequests(Refusals):
             b"Transfer_Encoding: chunked",
         ):
             self.assert_line_refused(400, line)
+
+    def test_names_that_differ_in_an_underscore(self) -> None:
+        for lines in (
+            (b"X-User: a", b"X_User: b"),
+            (b"x_user: b", b"Y: z", b"X-USER: a"),
+            (b"X-A_B: a", b"X_A-B: b"),
+            (b"X_Request_Id: a",),
+        ):
+            self.assert_line_refused(400, *lines)
+        for lines in (
+            (b"X_User: a", b"X_User: b", b"X-User-2: c"),
+            (b"X-User: x_user: b", b"Cookie: x-user_x=1"),
+            (b"X-Forwarded-For: a", b"X_Forwarded_For: b", b"X-Real_IP: c", b"x-real-ip: d"),
+        ):
+            self.assertEqual(request(*lines).lines.count(b"\n"), len(lines) + 1)
 
     def test_a_bare_lf_is_refused_before_the_head_is_whole(self) -> None:
         self.assert_refused(400, b"GET / HTTP/1.1\n\n")
@@ -312,6 +353,8 @@ class Forwardable(unittest.TestCase):
     def test_connection_cannot_take_the_framing_away(self) -> None:
         lines = b"Connection: content-length, Host, transfer-encoding\r\nHost: a\r\nContent-Length: 5\r\n"
         self.assertEqual(forwardable(lines), b"Host: a\r\nContent-Length: 5\r\n")
+        for name in (b"X-Request-Id", b"X-Forwarded-For", b"Forwarded", b"Via"):
+            self.assertEqual(forwardable(b"Connection: " + name + b"\r\n" + name + b": a\r\n"), name + b": a\r\n")
 
     def test_keep_and_drop(self) -> None:
         lines = b"Upgrade: websocket\r\nConnection: upgrade\r\n"

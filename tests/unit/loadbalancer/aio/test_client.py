@@ -4,6 +4,8 @@ import socket
 from support.door_case import DoorCase, silent
 from support.fake_replicas import OK, Connection, Rig, Visit, ok, saying
 
+from loadbalancer.aio.exchange import REPEATED_LIMIT_BYTES
+
 GET = b"GET / HTTP/1.1\r\nHost: d\r\n\r\n"
 LIVE = b"GET /admin/live HTTP/1.1\r\nHost: d\r\n\r\n"
 
@@ -128,6 +130,82 @@ class StateOfTheWorker(DoorCase):
         self.assertEqual((await client.message())[0], 405)
         client.send(b"a" * 4_000_000)
         self.assertEqual(await client.rest(), b"")
+
+
+class Forwarding(DoorCase):
+    """Whom the replicas and control are told about. These clients are on loopback."""
+
+    STRANGER = b"X-Forwarded-For: 203.0.113.7\r\n"
+
+    def lines(self, rig: Rig, name: bytes) -> list[bytes]:
+        """The values of the newest request's lines of that name, at the first replica."""
+        head = rig.replicas[0].visits[-1].head
+        pairs = [line.partition(b": ") for line in head.split(b"\r\n")]
+        return [value for found, _, value in pairs if found.lower() == name.lower()]
+
+    async def test_who_asks_is_said_once(self) -> None:
+        rig = await self.rig(ok)
+        client = await rig.connect()
+        claims = (
+            b"X-Forwarded-For: 6.6.6.6\r\nX_Forwarded_For: 7.7.7.7\r\nX-Real-IP: 8.8.8.8\r\nForwarded: for=9.9.9.9\r\n"
+        )
+        for lines in (b"", b"", claims, claims, b"Connection: X-Forwarded-For\r\n"):
+            await client.get(lines=lines)
+            self.assertEqual(self.lines(rig, b"X-Forwarded-For"), [b"127.0.0.1"])
+            self.assertEqual(self.lines(rig, b"X-Forwarded-Proto"), [b"http"])
+            self.assertEqual(self.lines(rig, b"X-Forwarded-Host"), [b"door"])
+            self.assertEqual(self.lines(rig, b"Forwarded"), [b"for=127.0.0.1;proto=http;host=door"])
+            self.assertEqual(self.lines(rig, b"Via"), [b"1.1 carousel"])
+            for forged in (b"6.6.6.6", b"7.7.7.7", b"8.8.8.8", b"9.9.9.9"):
+                self.assertNotIn(forged, rig.replicas[0].visits[-1].head)
+
+    async def test_a_trusted_peer_is_believed(self) -> None:
+        rig = await self.rig(ok, trusted_proxies="10.0.0.0/8,127.0.0.0/8")
+        client = await rig.connect()
+        for _ in range(2):
+            await client.get(lines=self.STRANGER + b"X-Forwarded-Proto: https\r\n")
+            self.assertEqual(self.lines(rig, b"X-Forwarded-For"), [b"203.0.113.7, 127.0.0.1"])
+            self.assertEqual(self.lines(rig, b"X-Forwarded-Proto"), [b"https"])
+
+    async def test_the_route_by_client_is_by_the_believed_one(self) -> None:
+        rig = await self.rig(ok, ok, ok, route_by="client", trusted_proxies="127.0.0.1")
+        client = await rig.connect()
+        numbers = [number for number in range(1, 30) for _ in range(2)]
+        for number in numbers:
+            await client.get(lines=b"X-Forwarded-For: 203.0.113.%d\r\n" % number)
+        wanted = [rig.owner(b"203.0.113.%d" % number) for number in numbers]
+        for place, replica in enumerate(rig.replicas, 1):
+            self.assertEqual(len(replica.visits), wanted.count(place))
+
+    async def test_a_repeated_head_is_the_same_client_s_whatever_came_between(self) -> None:
+        rig = await self.rig(ok, trusted_proxies="127.0.0.1")
+        control = await self.socket(rig, rig.door.settings.control_socket, saying(OK))
+        client = await rig.connect()
+        long = b"A: %b\r\n" % (b"a" * REPEATED_LIMIT_BYTES)
+        for _ in range(2):
+            await client.get(b"/rep", b"X-Forwarded-For: 1.1.1.1\r\n")
+            await client.get(b"/rep", b"X-Forwarded-For: 2.2.2.2\r\n" + long)
+        told = [visit.head.partition(b"X-Real-IP: ")[2].partition(b"\r\n")[0] for visit in control.visits]
+        self.assertEqual(told, [b"1.1.1.1", b"2.2.2.2"] * 2)
+
+    async def test_control_hears_of_the_stranger_and_of_the_peer(self) -> None:
+        rig = await self.rig(ok, trusted_proxies="127.0.0.1")
+        control = await self.socket(rig, rig.door.settings.control_socket, saying(OK))
+        client = await rig.connect()
+        for claim, told in (
+            (b"", b"127.0.0.1"),
+            (self.STRANGER, b"203.0.113.7"),
+            (b"X-Forwarded-For: 127.0.0.1, 203.0.113.7\r\n", b"203.0.113.7"),
+            (b"X-Forwarded-For: garbage\r\n", b"unknown"),
+            (b"X-Forwarded-For: " + b"127.0.0.1," * 1000 + b"\r\n", b"unknown"),
+            (b"Forwarded: for=203.0.113.7\r\n", b"203.0.113.7"),
+            (b"X-Real-IP: 203.0.113.7\r\n", b"203.0.113.7"),
+        ):
+            client.send(b"POST /add HTTP/1.1\r\nHost: d\r\nX-Peer-IP: 9.9.9.9\r\n%b\r\n" % claim)
+            await client.message()
+            head = control.visits[-1].head
+            self.assertIn(b"\r\nX-Real-IP: %b\r\nX-Peer-IP: 127.0.0.1\r\n" % told, head)
+            self.assertEqual((head.count(b"X-Real-IP"), head.count(b"X-Peer-IP")), (1, 1))
 
 
 class OldClients(DoorCase):

@@ -2,7 +2,7 @@ import asyncio
 
 from support.door_case import DoorCase
 
-from loadbalancer.aio.outbox import Outbox
+from loadbalancer.aio.outbox import LARGE_BYTES, Outbox
 
 
 class Peer(asyncio.Protocol):
@@ -36,3 +36,19 @@ class Together(DoorCase):
         self.assertTrue(peers[0].gone)
         for _, writer in ends:
             writer.close()
+
+    async def test_what_is_large_is_written_at_once_behind_what_waits(self) -> None:
+        outbox, written = Outbox(), list[bytes]()
+
+        class Transport(asyncio.WriteTransport):
+            def write(self, data: bytes | bytearray | memoryview) -> None:
+                written.append(bytes(data[:5]))
+
+        small, large = b"small", b"large" * LARGE_BYTES
+        outbox.write(Transport(), small)
+        self.assertEqual(written, [])
+        outbox.write(Transport(), large)
+        self.assertEqual(written, [b"small", b"large"])
+        outbox.write(Transport(), small)
+        await asyncio.sleep(0)
+        self.assertEqual(written, [b"small", b"large", b"small"])

@@ -3,7 +3,9 @@ import unittest
 from collections.abc import Awaitable, Callable
 
 from loadbalancer.aio.probes import Prober, heartbeat, judge
+from loadbalancer.aio.resolver import Resolver
 from loadbalancer.health import ProbeTarget
+from loadbalancer.logs import get_logger
 
 LIMIT_S = 10.0
 
@@ -92,6 +94,7 @@ class HeartbeatTest(unittest.IsolatedAsyncioTestCase):
             "/heartbeat",
             0.05,
             LIMIT_S,
+            Resolver(10, get_logger("test")),
         )
         task = asyncio.ensure_future(prober.run())
         for _ in range(2):

@@ -46,7 +46,8 @@ class TicketsTest(unittest.IsolatedAsyncioTestCase):
     async def test_who_comes_late_gets_it_too(self) -> None:
         command, ticket = self.tickets.open()
         self.tickets.answer(command, 503, {"message": "no"})
-        self.assertEqual((await self.whole(f"/wait/{ticket}")).status, 503)
+        late = await self.whole(f"/wait/{ticket}")
+        self.assertEqual((late.status, late.headers), (503, (("Retry-After", "1"),)))
 
     async def test_a_caller_that_goes_away_cancels_nothing(self) -> None:
         command, ticket = self.tickets.open()
@@ -84,7 +85,8 @@ class TicketsTest(unittest.IsolatedAsyncioTestCase):
         streams = [await self.stream("/stream") for _ in range(MAX_STREAMS)]
         for stream in streams:
             await anext(stream.chunks)
-        self.assertEqual((await self.whole("/stream")).status, 503)
+        refused = await self.whole("/stream")
+        self.assertEqual((refused.status, refused.headers), (503, (("Retry-After", "1"),)))
         await streams[0].chunks.aclose()  # type: ignore[attr-defined]
         last = await self.stream("/stream?since=x")
         await anext(last.chunks)

@@ -37,3 +37,19 @@ class Waiting(DoorCase):
         rig.later(2)
         await rig.turns(200)
         self.assertFalse(rig.door.replicas.pools[1].connecting)
+
+    async def test_a_connection_that_comes_just_as_its_time_is_up_is_not_left_open(self) -> None:
+        """uvloop's create_connection, cancelled in that turn, closes nothing."""
+        rig = await self.rig(ok)
+        pool = rig.door.replicas.pools[1]
+        connect = pool._connect  # pyright: ignore[reportPrivateUsage]
+
+        async def too_late(factory: Callable[[], Any]) -> Any:
+            await connect(factory)
+            raise TimeoutError
+
+        pool._connect = too_late  # pyright: ignore[reportPrivateUsage]
+        client = await rig.connect()
+        self.assertEqual((await client.get())[0], 503)
+        await rig.until(lambda: rig.door.counters.upstream_connections == 0)
+        self.assertEqual(rig.door.counters.in_flight[1], 0)

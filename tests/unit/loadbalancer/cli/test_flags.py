@@ -21,6 +21,11 @@ class FlagsTest(unittest.TestCase):
         result = CliRunner().invoke(self.app, ["--ring-hash", "spec", "--port", "0"])
         self.assertEqual((result.exit_code, self.given), (0, {"ring_hash": "spec", "port": "0"}))
 
+    def test_what_is_on_or_off_needs_no_value(self) -> None:
+        for given, value in (("--accept-proxy-protocol", "True"), ("--no-accept-proxy-protocol", "False")):
+            result = CliRunner().invoke(self.app, [given, "--port", "0"])
+            self.assertEqual((result.exit_code, self.given.get("accept_proxy_protocol")), (0, value))
+
     def test_an_unknown_flag_exits_with_2(self) -> None:
         result = CliRunner().invoke(self.app, ["--ring-hsah", "spec"])
         self.assertEqual(result.exit_code, 2)

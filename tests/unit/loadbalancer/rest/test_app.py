@@ -271,6 +271,8 @@ class LocalTest(AppTest):
     def test_changes_are_taken_from_this_machine_only(self) -> None:
         self.check_failure(self.call("POST", "/add", {"X-Real-IP": "10.0.0.9"}, json={"n": 1}), 403, "this machine")
         self.assertEqual(200, self.call("POST", "/add", {"X-Real-IP": "127.0.0.1"}, json={"n": 1}).status_code)
+        behind = {"X-Real-IP": "127.0.0.1", "X-Peer-IP": "10.0.0.9"}
+        self.check_failure(self.call("POST", "/add", behind, json={"n": 1}), 403, "this machine")
         self.assertEqual(200, self.call("POST", "/add", json={"n": 1}).status_code)
 
 

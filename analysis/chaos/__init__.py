@@ -1,0 +1,1 @@
+"""The chaos run; `python -m analysis.chaos` runs it."""

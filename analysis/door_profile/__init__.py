@@ -1,0 +1,1 @@
+"""Where the microseconds of one small keyed GET go; `python -m analysis.door_profile`."""

@@ -1,0 +1,41 @@
+import os
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from support.certificates import needs_openssl, write_pair
+
+from loadbalancer.cli.up import settle
+from loadbalancer.settings import BadSetting
+
+
+class Settling(unittest.TestCase):
+    def setUp(self) -> None:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("CAROUSEL_")}
+        patched = mock.patch.dict(os.environ, clean, clear=True)
+        patched.start()
+        self.addCleanup(patched.stop)
+        self.directory = Path(tempfile.mkdtemp(dir="/tmp"))
+        self.addCleanup(shutil.rmtree, self.directory)
+        self.flags = {"state_dir": str(self.directory / "var")}
+
+    def test_ports_are_those_that_are_wanted(self) -> None:
+        self.assertEqual(settle(self.flags).ports, {"main": 5000, "second": 5001})
+        self.assertEqual(settle({**self.flags, "admin_port": "0"}).ports, {"main": 5000, "second": 5001, "admin": 0})
+
+    @needs_openssl
+    def test_a_certificate_opens_a_port(self) -> None:
+        pair = write_pair(self.directory)
+        tls = {**self.flags, "tls_cert": str(pair.cert), "tls_key": str(pair.key)}
+        self.assertEqual(settle(tls).ports["tls"], 5443)
+        pair.key.unlink()
+        with self.assertRaisesRegex(BadSetting, "^--tls-key: No such file"):
+            settle(tls)
+
+    def test_an_access_log_must_be_possible(self) -> None:
+        settle({**self.flags, "access_log": str(self.directory / "log")})
+        settle({**self.flags, "access_log": "-"})
+        with self.assertRaisesRegex(BadSetting, "^--access-log: Is a directory"):
+            settle({**self.flags, "access_log": str(self.directory)})
