@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from analysis.chaos.readme import chaos_markdown
 from analysis.door_bench.readme import bench_markdown
 from analysis.provenance import ROOT
 from loadbalancer.cli.flags import settings_markdown
@@ -77,6 +78,7 @@ PARTS = (
     ("figures", "drills.json", figures_markdown),
     ("containers", "containers.json", figures_markdown),
     ("door", "door.json", bench_markdown),
+    ("chaos", "chaos.json", chaos_markdown),
 )
 
 

@@ -14,12 +14,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analysis.door_bench.accounting import tree
 from analysis.door_bench.pinning import free_ports, pinned
 from analysis.running import descendants, running, wait_until
+from loadbalancer.spawn.compiled import OFF
 
 HERE = Path(__file__).parent
 START_S = 10.0
@@ -128,10 +129,21 @@ def carousel(ports: Sequence[int], workers: int, on: set[int], flags: Sequence[s
         yield Front("carousel", system.port, system.process.pid, system.children("worker")[0]["pid"])
 
 
+@contextlib.contextmanager
+def interpreted(ports: Sequence[int], workers: int, on: set[int]) -> Generator[Front]:
+    """Carousel as it is without `make fast`."""
+    os.environ[OFF] = "1"
+    try:
+        with carousel(ports, workers, on) as front:
+            yield replace(front, name="interpreted")
+    finally:
+        del os.environ[OFF]
+
+
 Start = Callable[[Sequence[int], int, set[int]], contextlib.AbstractContextManager[Front]]
 """(the backends' ports, workers, the cores to be on) -> the front while it runs."""
 
-FRONTS: Mapping[str, Start] = {"nginx": nginx, "haproxy": haproxy, "carousel": carousel}
+FRONTS: Mapping[str, Start] = {"nginx": nginx, "haproxy": haproxy, "carousel": carousel, "interpreted": interpreted}
 
 
 # How they are started
