@@ -49,7 +49,7 @@ HOT = (
 """What is compiled, all in one unit: calls among them are calls in C."""
 
 ROOT = Path(__file__).parents[2]
-OFF = "CAROUSEL_INTERPRETED"
+OFF = "INTERPRET_DATA_PATH"
 """With this variable set, workers run the sources even where compiled ones lie."""
 
 
