@@ -41,9 +41,9 @@ _MARK = bytes([0] + [1] * MAX_MEMBERS)
 
 
 class HashedRing(Ring):
-    """A ring by MurmurHash3 or by the user's own hash. 1.5 MiB, whatever its members."""
+    """A ring by MurmurHash3 or by the user's own hash. 1.75 MiB, whatever its members."""
 
-    __slots__ = ("_hash", "_lows", "_marks", "_node_ids", "_owners")
+    __slots__ = ("_found", "_hash", "_lows", "_marks", "_node_ids", "_owners")
 
     slots: ClassVar[int] = SLOTS
     virtual_nodes: ClassVar[int] = VIRTUAL_NODES
@@ -68,8 +68,16 @@ class HashedRing(Ring):
         return self._hash(b"%d" % key) >> _SHIFT
 
     def owner(self, key: int) -> int:
-        at = self._marks.find(1, self._hash(b"%d" % key) >> _SHIFT)
-        return self._node_ids[self._owners[at if at >= 0 else self._first()]]
+        slot = self._hash(b"%d" % key) >> _SHIFT
+        return self._node_ids[self._found[slot] or self._find(slot)]
+
+    def _find(self, slot: int) -> int:
+        """The position of the slot's owner, which is kept: a key's next request pays for one miss of the processor's
+        cache, and not for two."""
+        at = self._marks.find(1, slot)
+        position = self._owners[at if at >= 0 else self._first()]
+        self._found[slot] = position
+        return position
 
     def successors(self, key: int) -> Iterator[int]:
         """By what shows: a shadowed virtual node is passed over, so the second isn't always the owner's heir.
@@ -126,6 +134,7 @@ class HashedRing(Ring):
         self._owners = bytes(owners)
         self._lows = lows
         self._marks = self._owners.translate(_MARK.ljust(256, b"\0"))
+        self._found = bytearray(SLOTS)
 
     def _first(self) -> int:
         """The first occupied slot: where a search past the last one goes on."""
