@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from analysis.door_bench.peers import program_path
 from support.programs import programs_or_skip
 from support.readers import Reading, Seen
 
@@ -55,7 +56,8 @@ class Nginx:
     def __enter__(self) -> "Nginx":
         self._dir = Path(tempfile.mkdtemp(dir="/tmp"))
         (self._dir / "nginx.conf").write_text(CONFIGURATION.format(dir=self._dir))
-        argv = [str(program_path("nginx")), "-p", str(self._dir), "-e", str(self._dir / "error.log"), "-c", "nginx.conf"]
+        errors = str(self._dir / "error.log")
+        argv = [str(program_path("nginx")), "-p", str(self._dir), "-e", errors, "-c", "nginx.conf"]
         self._process = subprocess.Popen(argv, stdin=subprocess.DEVNULL)
         self._seen = 0
         while True:  # it listens once this succeeds; it ends if its configuration is bad
