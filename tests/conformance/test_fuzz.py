@@ -12,9 +12,10 @@ from support.recorder import Recorder
 from support.teller import Teller
 
 from conformance.answer_fuzzing import check_answer
-from conformance.fuzzing import check_door, check_mutated, run_seeds
+from conformance.fuzzing import check_door, check_mutated, check_recognised, run_seeds
 
 SEEDS = range(1000)
+RECOGNISED = range(10_000)
 DOOR_SEEDS = range(200)
 numbers = st.integers(0, (1 << 16) - 1)
 mutations = st.builds(Mutation, st.integers(0, KINDS - 1), numbers, numbers)
@@ -25,6 +26,10 @@ class Requests(unittest.TestCase):
         passed, refused = run_seeds(SEEDS)
         self.assertGreater(passed, len(SEEDS) // 2, "too little passes to say anything")
         self.assertGreater(refused, len(SEEDS) // 4)
+
+    def test_a_remembered_head_hides_nothing(self) -> None:
+        recognised = sum(check_recognised(seed) for seed in RECOGNISED)
+        self.assertGreater(recognised, len(RECOGNISED) // 20)
 
     @settings(max_examples=150, deadline=None)
     @given(
@@ -52,7 +57,7 @@ class Doors(DoorCase):
         await rig.start(admin=False)
         self.addAsyncCleanup(rig.stop)
         for seed in DOOR_SEEDS:
-            await check_door(rig, recorder, seed)
+            await check_door(rig, recorder, seed, warm=seed % 2 > 0)
 
     async def test_answers_are_read_alike(self) -> None:
         teller = Teller()

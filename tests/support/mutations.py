@@ -126,6 +126,10 @@ REQUESTS: Final[tuple[Tokens, ...]] = (
     head(start(b"HEAD", b"/"), HOST, header(b"X-Request-Id", b"a"), header(b"X_A", b"1"), header(b"TE", b"trailers")),
 )
 OK: Final = [b"HTTP/1.1", b" ", b"200", b" ", b"OK"]
+ENDED_BY_CLOSE: Final[tuple[Tokens, ...]] = (
+    [*head(OK, header(b"Connection", b"close")), b"to the end"],
+    [*head([b"HTTP/1.0", b" ", b"200", b" ", b"OK"]), b"to the end"],
+)
 ANSWERS: Final[tuple[Tokens, ...]] = (
     [*head(OK, header(b"Content-Length", b"5")), b"hello"],
     [*head(OK, CHUNKED), *chunks(b"hello", b"wor\r\nld")],
@@ -133,8 +137,7 @@ ANSWERS: Final[tuple[Tokens, ...]] = (
     head([b"HTTP/1.1", b" ", b"204", b" ", b"No Content"]),
     head([b"HTTP/1.1", b" ", b"304", b" ", b"Not Modified"], header(b"ETag", b'"x"'), header(b"Content-Length", b"5")),
     [*head([b"HTTP/1.1", b" ", b"404", b" ", b"Not Found"], header(b"Content-Length", b"2")), b"no"],
-    [*head(OK, header(b"Connection", b"close")), b"to the end"],
-    [*head([b"HTTP/1.0", b" ", b"200", b" ", b"OK"]), b"to the end"],
+    *ENDED_BY_CLOSE,
     [*head([b"HTTP/1.0", b" ", b"200", b" ", b"OK"], header(b"Content-Length", b"2")), b"ok"],
     [*head([b"HTTP/1.1", b" ", b"100", b" ", b"Continue"]), *head(OK, header(b"Content-Length", b"2")), b"ok"],
     [*head(OK, header(b"Content-Length", b"0")), b"HTTP/1.1", b" ", b"200", b" ", b"OK", CRLF, CRLF],

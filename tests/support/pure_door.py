@@ -14,6 +14,9 @@ from support.readers import Seen
 from wire.bodies import EMPTY, Body, request_body
 from wire.http1 import HttpError, parse_request
 
+FRESH_ID = b"1"
+"""What a request without an id is given."""
+
 
 @dataclass(slots=True)
 class Message:
@@ -61,7 +64,7 @@ class PureDoor:
         self._body = request_body(head)
         offer = offered(head) if head.upgrade is not None else ()
         self._keep = head.keep_alive and not offer  # behind an offer nothing is read as HTTP
-        request_id, given = settle_id(head, b"1")
+        request_id, given = settle_id(head, FRESH_ID)
         sent = request_to_replica(head, request_id, given, b"replica")
         if offer:
             sent = sent[:-2] + upgrade_lines(offer) + b"\r\n"

@@ -145,9 +145,17 @@ async def connect(port: int) -> RawClient:
     return (await asyncio.get_running_loop().create_connection(RawClient, "127.0.0.1", port))[1]
 
 
-async def converse(port: int, pieces: Iterable[bytes]) -> tuple[bytes, bool]:
-    """Send the pieces, each in a segment of its own, and our end; (all that came back, whether it ended by a reset)."""
+async def converse(port: int, pieces: Iterable[bytes], first: bytes = b"") -> tuple[bytes, bool]:
+    """Send the pieces, each in a segment of its own, and our end; (all that came back, whether it ended by a reset).
+
+    `first` goes before, and its answer, which has no body, is waited for.
+    """
     client = await connect(port)
+    if first:
+        client.transport.write(first)
+        async with asyncio.timeout(PATIENCE_S):
+            while not client.received.endswith(b"\r\n\r\n"):
+                await asyncio.sleep(0)
     for number, piece in enumerate(pieces):
         if number:
             await asyncio.sleep(0)

@@ -8,7 +8,7 @@ import unittest
 import pytest
 import structlog.testing
 from conformance.answer_fuzzing import check_answer
-from conformance.fuzzing import check_door, check_mutated, run_seeds
+from conformance.fuzzing import check_door, check_mutated, check_recognised, run_seeds
 from conformance.test_fuzz import mutations, numbers
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +20,7 @@ from support.teller import Teller
 
 SEED = int(os.environ.get("SEED") or secrets.randbelow(1 << 40))
 PURE, DOORS, ANSWERS = 40_000, 10_000, 5_000
+RECOGNISED = 500_000
 
 
 @pytest.mark.slow
@@ -32,6 +33,11 @@ class Fuzz(unittest.TestCase):
         print(f"{PURE} connections from seed {SEED}: {passed} requests passed, {refused} refusals, {rate:.0f}/s")
         self.assertGreater(passed, PURE // 2)
         self.assertGreater(refused, PURE // 4)
+
+    def test_a_remembered_head_hides_nothing(self) -> None:
+        recognised = sum(check_recognised(seed) for seed in range(SEED, SEED + RECOGNISED))
+        print(f"{RECOGNISED} spoilt requests from seed {SEED}, {recognised} recognised")
+        self.assertGreater(recognised, RECOGNISED // 20)
 
     @settings(max_examples=3000, deadline=None)
     @given(
@@ -59,7 +65,7 @@ class FuzzDoors(DoorCase):
         await rig.start(admin=False)
         self.addAsyncCleanup(rig.stop)
         for seed in range(SEED, SEED + DOORS):
-            await check_door(rig, recorder, seed)
+            await check_door(rig, recorder, seed, warm=seed % 2 > 0)
 
     async def test_answers(self) -> None:
         teller = Teller()

@@ -19,8 +19,8 @@ HELLO: Final = b"5\r\nhello\r\n0\r\n\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`said`: the pieces that the replica sends, one after the other, before it closes (`closes`) or waits. `told`: what
-    every client reads; a 502's body is not compared. `cut`: the connection is reset then. `reused`: whether the
+    """`said`: the pieces that the replica sends, one after the other, before it closes (`closes`) or waits. `told`:
+    what every client reads; a 502's body is not compared. `cut`: the connection is reset then. `reused`: whether the
     replica's connection carries the second request. `interim`: statuses of 1xx that the client is sent. `gone`: bytes,
     in lower case, that were in the answer's head and are not in what the client gets."""
 
