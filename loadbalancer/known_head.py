@@ -22,6 +22,8 @@ from wire.http1 import RequestHead
 
 LIMIT_BYTES = 1024
 """Longer heads are not remembered: ten thousand clients may have one each."""
+DRAWN = -1
+"""In a key's place: it is drawn anew, or made from the id. Keys are not negative."""
 PATIENCE = 8
 """Heads of one connection that were remembered in a row for nothing; then it is given up."""
 
@@ -30,8 +32,8 @@ _ID_VALUE = re.compile(rb"\n(?i:x-request-id):[ \t]*+([!-~]++)[ \t]*+\r")
 
 
 class KnownHead:
-    """`head` is what was read; `key` is the request's key, or that of the last one if it is drawn or made from the id.
-    `address` is the client's, as text."""
+    """`head` is what was read; `key` is the request's key, DRAWN if each request has its own. `address` is the
+    client's, as text."""
 
     __slots__ = (
         "_body_bytes",

@@ -73,6 +73,18 @@ def value_source(route_by: str) -> Callable[[RequestHead], bytes | None]:
     return (lambda head: path_of(head.target)) if kind == "path" else (lambda head: None)
 
 
+def lasting_key(route_by: str) -> Callable[[RequestHead], bool]:
+    """Whether another request with this very head, but for its X-Request-Id, has the same key: neither one made from
+    that id, nor one drawn because what the route names is missing. `route_by` as in `key_source`."""
+    kind, _, name = route_by.partition(":")
+    if kind not in _NAMED:
+        return lambda head: kind != "random"
+    if kind == "header" and name.lower() == "x-request-id":
+        return lambda head: False
+    value_of = value_source(route_by)
+    return lambda head: bool(value_of(head))
+
+
 def random_key() -> int:
     """A six-digit id; a float product is a third of the price of randrange."""
     return LOWEST_ID + int(random() * IDS)

@@ -26,7 +26,7 @@ from loadbalancer.forwarded import Trust
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
 from loadbalancer.hashes import key_of
 from loadbalancer.hedging import HedgeDelay
-from loadbalancer.known_head import KnownHead, known_head
+from loadbalancer.known_head import DRAWN, KnownHead, known_head
 from loadbalancer.logs import get_logger
 from loadbalancer.rate_limit import limiter, retry_after_s
 from loadbalancer.routing import (
@@ -36,6 +36,7 @@ from loadbalancer.routing import (
     cookie_value,
     is_admin,
     key_source,
+    lasting_key,
     path_of,
     random_key,
 )
@@ -87,8 +88,8 @@ class Door:
         self._clients: set[Client | Gate] = set()
         self._key_of = key_source(settings.route_by)
         self._cookie_name = sticky_name(settings.route_by)
-        self._by_chance = settings.route_by == "random"
         self._by_id = settings.route_by.lower() == BY_REQUEST_ID
+        self._lasts = lasting_key(settings.route_by)
         self._latency = self.counters.latency[PROXY]
         self._hedger = self._hedging()
         self._rate_wait_s = limiter(settings.rate_limit, settings.rate_limit_by, settings.route_by, settings.workers)
@@ -120,13 +121,16 @@ class Door:
 
     def serve_known(self, client: Client, known: KnownHead, request_id: bytes, data: bytes) -> None:
         """The request that is `data` has come, whole, with a head that `known` has recognised."""
+        key = known.key
+        if key == DRAWN:
+            key = key_of(request_id) if self._by_id and request_id else random_key()
         if not request_id:
             request_id = self._id_start + b"%x" % next(self._ids)
         if self._rate_wait_s is not None and self._refused_for_now(client, known.head, request_id, whole=True):
             return
         kept = known.to_replica(request_id, data)
         exchange = self._exchange(client, known.head, request_id, kept, EMPTY)
-        exchange.key = random_key() if self._by_chance else key_of(request_id) if self._by_id else known.key
+        exchange.key = key
         client.exchange = exchange
         self.replicas.first_try(exchange)
 
@@ -139,7 +143,8 @@ class Door:
         if self._cookie_name:
             self._stick(client, exchange)
         if raw and exchange.cookie is None and self._remembers:
-            client.remember(known_head(head, raw, kept, client.address, exchange.key))
+            key = exchange.key if self._lasts(head) else DRAWN
+            client.remember(known_head(head, raw, kept, client.address, key))
         self._take_body(client, exchange, self.settings.body_limit_bytes)
         if client.exchange is exchange:
             self.replicas.first_try(exchange)
@@ -167,7 +172,7 @@ class Door:
             return False
         self.counters.rate_limited += 1
         self.own_codes[4] += 1
-        close = self.draining or not head.keep_alive if whole else self._ends(head)
+        close = self._ends(head, whole)
         answer = self.failure(429, "too many requests", request_id, close, retry_after_s(wait_s))
         client.write_own(head.method, answer)
         if self.access is not None:
@@ -222,9 +227,9 @@ class Door:
         """`forwarding.failure`, with Date."""
         return failure(status, message, request_id, close, retry_after_s, self.date_line + lines)
 
-    def _ends(self, head: RequestHead) -> bool:
+    def _ends(self, head: RequestHead, whole: bool = False) -> bool:
         """Whether the connection ends with an answer that we give at once: a body that may follow is not read."""
-        return self.draining or not head.keep_alive or not head.minor or has_body(head)
+        return self.draining or not head.keep_alive or not head.minor or (has_body(head) and not whole)
 
     def _answer(self, client: Client, head: RequestHead, request_id: bytes, answer: bytes, close: bool) -> None:
         client.write_own(head.method, answer)

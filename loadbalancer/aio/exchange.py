@@ -463,27 +463,27 @@ class Exchange:
     def _cut(self, reason: str) -> None:
         """The answer can't be completed: the client must see that it is not whole."""
         self._drop_pool()
-        self._count(0)
+        self._count(0, whole=False)
         self.door.log_cut(self.request_id, reason)
         self.client.cut()
 
     def abandon(self) -> None:
         """The client is gone."""
         self.withdraw()
-        self._count(0)
+        self._count(0, whole=False)
 
     def withdraw(self) -> None:
         """Leave the replica; who calls answers, and counts that."""
         self._drop_pool()
 
-    def _count(self, code_class: int) -> None:
-        """It has ended, once; class 0: the client's answer is not whole."""
+    def _count(self, code_class: int, whole: bool = True) -> None:
+        """It has ended, once; class 0: the client's answer is not whole, or has a code that nobody knows."""
         codes = self.codes
         (self.door.own_codes if codes is None else codes)[code_class] += 1
         now = monotonic()
         self.latency.add(now - self.started_at)
         if self.door.access is not None:
-            self.door.access.ended(self, code_class > 0, now)
+            self.door.access.ended(self, whole, now)
 
     def _drop_pool(self) -> None:
         """Leave the pool, if the exchange is still in it; its connection is aborted."""

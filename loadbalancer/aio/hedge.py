@@ -141,10 +141,15 @@ class HedgedExchange(Exchange):
         self.watched = False  # the hedger knows it
 
     def move(self, pool: Pool) -> None:
-        if not self.watched and self.head.method in HEDGED and self.body is EMPTY and self.head.upgrade is None:
+        if not self.watched and self._may_be_twice():
             self.watched = True
             self.hedger.watch(self)
         super().move(pool)
+
+    def _may_be_twice(self) -> bool:
+        """A body that came with a known head is in `kept` already, and so not in `body`."""
+        head = self.head
+        return head.method in HEDGED and self.body is EMPTY and not head.content_length and head.upgrade is None
 
     def begin_hedge(self, pool: Pool) -> None:
         """Send the request to `pool` too."""
@@ -188,7 +193,7 @@ class HedgedExchange(Exchange):
         self._end_watch()
         super().withdraw()
 
-    def _answer_ourselves(self, status: int, reason: str, retry_after_s: int = 0) -> None:
+    def _answer_ourselves(self, status: int, reason: str, retry_after_s: int = 1) -> None:
         self._end_watch()
         super()._answer_ourselves(status, reason, retry_after_s)
 

@@ -1,7 +1,7 @@
 import unittest
 
 from loadbalancer.hashes import key_of
-from loadbalancer.routing import cookie_value, is_admin, key_source, path_of, query_value
+from loadbalancer.routing import cookie_value, is_admin, key_source, lasting_key, path_of, query_value
 from wire.http1 import RequestHead, parse_request
 
 CLIENT = b"192.0.2.7"
@@ -36,6 +36,15 @@ class Keys(unittest.TestCase):
     def test_where_it_is_missing_an_id_takes_its_place(self) -> None:
         for route in ("header:X-Id", "query:id", "cookie:id"):
             self.assertTrue(100_000 <= key_source(route)(head(), CLIENT) <= 999_999)
+
+    def test_a_key_lasts_if_the_head_says_it(self) -> None:
+        named = head(b"/a?q=1&e=", b"X-User: u\r\nX-Request-Id: r\r\nCookie: c=1; e=\r\n")
+        for route, expected in (
+            *(("path", True), ("client", True), ("random", False)),
+            *(("header:x-user", True), ("query:q", True), ("cookie:c", True)),
+            *(("header:x-other", False), ("query:e", False), ("cookie:e", False), ("header:X-Request-ID", False)),
+        ):
+            self.assertIs(lasting_key(route)(named), expected, route)
 
     def test_unknown_routes(self) -> None:
         for route in ("", "header:", "body:x", "randomly"):

@@ -359,6 +359,14 @@ class ByPercentile(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(ground.door.counters.hedges, 1)
             caller.leave()
 
+    async def test_who_finds_nobody_is_told_when_to_come_back(self) -> None:
+        async with bench(1, hedge_after="0.001") as ground:
+            ground.outcome = lambda node: REFUSES
+            caller = ground.ask()
+            await ground.settle()
+            self.assertEqual(caller.statuses, [503])
+            self.assertIn(b"\r\nRetry-After: 1\r\n", caller.wire.written)
+
     async def test_one_timer_for_all(self) -> None:
         async with bench(*NODES, hedge_after="0.001") as ground:
             hedger = ground.door._hedger
