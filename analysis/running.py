@@ -84,7 +84,7 @@ def start(directory: Path, *flags: str, replicas: int = 3) -> Running:
     with (directory / "system.log").open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "loadbalancer", "up", "--state-dir", str(directory), "--port", "0",
-             "--second-port", "0", "--replicas", str(replicas), *flags],
+             "--second-port", "0", "--queue-port", "0", "--replicas", str(replicas), *flags],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
         )  # fmt: skip
     return Running(process, directory)

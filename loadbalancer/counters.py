@@ -30,7 +30,7 @@ NOBODY = -1
 PROXY = "proxy"
 ADMIN = "admin"
 
-GAUGES = frozenset(("in_flight", "client_connections", "upstream_connections", "tunnels"))
+GAUGES = frozenset(("in_flight", "client_connections", "upstream_connections", "tunnels", "queue_connections"))
 
 
 KEPT_PARTED = 64
@@ -62,6 +62,12 @@ class Report(TypedDict):
     tls_resumed: int  # those of them that went on with an earlier session
     tls_handshake_failures: int
     access_log_dropped: int  # lines that were not written
+    queue_connections: int  # passed through to the servers' queue
+    queue_accepted: int
+    queue_refused: int  # past the limit
+    queue_unreached: int  # no server could be reached for them
+    queue_bytes_in: int  # from the queue's clients
+    queue_bytes_out: int  # to them
 
 
 class Latency:
@@ -103,6 +109,12 @@ class Counters:
         self.tls_resumed = 0
         self.tls_handshake_failures = 0
         self.access_log_dropped = 0
+        self.queue_connections = 0
+        self.queue_accepted = 0
+        self.queue_refused = 0
+        self.queue_unreached = 0
+        self.queue_bytes_in = 0
+        self.queue_bytes_out = 0
         self._codes: dict[tuple[str, int], list[int]] = {}
 
     def codes(self, route: str, node_id: int) -> list[int]:
@@ -144,6 +156,12 @@ class Counters:
             tls_resumed=self.tls_resumed,
             tls_handshake_failures=self.tls_handshake_failures,
             access_log_dropped=self.access_log_dropped,
+            queue_connections=self.queue_connections,
+            queue_accepted=self.queue_accepted,
+            queue_refused=self.queue_refused,
+            queue_unreached=self.queue_unreached,
+            queue_bytes_in=self.queue_bytes_in,
+            queue_bytes_out=self.queue_bytes_out,
         )
 
     def _requests(self) -> dict[str, dict[str, dict[str, int]]]:

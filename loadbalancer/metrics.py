@@ -68,6 +68,11 @@ COUNTERS: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
         lambda r: r.report["tls_handshake_failures"],
     ),
     ("access_log_dropped", "Lines not written to the access log.", lambda r: r.report["access_log_dropped"]),
+    ("queue_accepted", "Connections taken at the queue's ports.", lambda r: r.report["queue_accepted"]),
+    ("queue_refused", "Those past the limit.", lambda r: r.report["queue_refused"]),
+    ("queue_unreached", "Those for which no server could be reached.", lambda r: r.report["queue_unreached"]),
+    ("queue_received_bytes", "Bytes from clients at the queue's ports.", lambda r: r.report["queue_bytes_in"]),
+    ("queue_sent_bytes", "Bytes to them.", lambda r: r.report["queue_bytes_out"]),
 )
 """Those without labels: name without its prefix and `_total`, help, value."""
 
@@ -77,6 +82,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
     ("client_connections", "Open connections of clients.", lambda r: r.report["client_connections"]),
     ("upstream_connections", "Open connections to replicas.", lambda r: r.report["upstream_connections"]),
     ("tunnels", "Connections that have changed their protocol.", lambda r: r.report["tunnels"]),
+    ("queue_connections", "Open connections at the queue's ports.", lambda r: r.report["queue_connections"]),
     ("data_path_workers", "Data-path workers that report.", lambda r: r.workers),
     ("control_loop_lag_seconds", "How late control's loop last was.", lambda r: r.loop_lag_s),
 )

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from loadbalancer.containers import BUNDLED_IMAGE, is_bundled
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.hashes import byte_hash
+from loadbalancer.queue_ports import QUEUE, queue_name
 from loadbalancer.selection import POLICIES, policy
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -28,6 +29,9 @@ USER_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 BACKEND = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})(\*(?P<weight>\d{1,3}))?")
 HEDGE_AFTER = re.compile(r"p[1-9]\d?(\.\d)?|\d{1,3}(\.\d{1,3})?")
 RATE_LIMIT = re.compile(r"(?P<rate>\d{1,7}(\.\d{1,3})?)(\+(?P<burst>\d{1,7}))?")
+MAX_PORT = 65535
+SERVER_PORTS = 16
+"""Of containers, when nobody says how many: what the compose file publishes, and each costs Docker a process."""
 COURSE_HASHES = ("spec", "alt", "linear")
 COURSE_MAX_REPLICAS = 56  # 512 slots / 9 virtual servers each
 SOCKET_PATH_BYTES = 107  # sun_path holds 108 with its closing NUL
@@ -63,6 +67,18 @@ class Settings(BaseSettings):
     port: Port = Field(5000, description="The front door")
     second_port: Port = Field(5001, description="Answers the same")
     admin_port: Port | None = Field(None, description="Moves /rep /add /rm /admin /metrics to a port of their own")
+    queue_port: Port = Field(
+        9092,
+        description="Where Kafka clients begin: leads to any healthy server (0: none). The bundled server's; when the "
+        "default is taken, the system runs without",
+    )
+    queue_server_ports: int | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="Ports behind that one, each leading to one server, for clients that can't reach the servers "
+        "themselves (default: 16 with docker, else 0)",
+    )
     bind: str = Field("127.0.0.1", description="The address that the ports are bound to")
     workers: int = Field(0, ge=0, le=64, description="Data-path processes; 0: one for each core")
     state_dir: Path = Field(Path("var"), description="Everything that must survive a restart")
@@ -120,6 +136,7 @@ class Settings(BaseSettings):
     upstream_connections: int = Field(256, ge=1, le=65536, description="To each replica, from each worker")
     upstream_queue: int = Field(8192, ge=0, le=65536, description="Requests that wait for one of them; past it: 503")
     client_connections: int = Field(8192, ge=1, le=1 << 20, description="Of each worker; past it: 503 and closed")
+    queue_connections: int = Field(4096, ge=1, le=1 << 20, description="Of each worker, at the queue's ports")
     client_timeout: Seconds = Field(75, description="Seconds that an idle client, or one that stalls, may stay")
     head_timeout: Seconds = Field(10, description="Seconds from the first byte of a request's head to its last: 408")
     body_limit: int = Field(0, ge=0, description="Bytes of a request's body; past it: 413 (0: no limit)")
@@ -237,6 +254,8 @@ class Settings(BaseSettings):
             )
         if self.runtime != "static" and self.backends:
             raise ValueError("--backends needs --runtime static")
+        if self.queue_port + self.server_ports > MAX_PORT:
+            raise ValueError(f"--queue-port {self.queue_port} leaves no room for {self.server_ports} ports behind it")
         if self.replicas > self.replica_limit:
             raise ValueError(f"--replicas {self.replicas} is more than {self.replica_limit}")
         return self
@@ -249,8 +268,32 @@ class Settings(BaseSettings):
     @property
     def chosen_unknown_path(self) -> str:
         """`course` turns only the bundled server's answers, unless told otherwise."""
-        bundled = self.runtime != "static" and not self.server_command and is_bundled(self.image)
-        return self.unknown_path or ("course" if bundled else "pass")
+        return self.unknown_path or ("course" if self.bundled else "pass")
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the replicas are the bundled server."""
+        return self.runtime != "static" and not self.server_command and is_bundled(self.image)
+
+    @property
+    def queue_ports(self) -> dict[str, int]:
+        """The queue's ports by name, the bootstrap port first; empty: none. By default only for who speaks Kafka."""
+        wanted = self.queue_port_asked or (self.bundled and self.runtime != "fake")
+        if not self.queue_port or not wanted:
+            return {}
+        behind = {queue_name(slot): self.queue_port + 1 + slot for slot in range(self.server_ports)}
+        return {QUEUE: self.queue_port, **behind}
+
+    @property
+    def queue_port_asked(self) -> bool:
+        """Whether somebody has asked for this very port: then it must be had."""
+        return "queue_port" in self.model_fields_set
+
+    @property
+    def server_ports(self) -> int:
+        """How many ports lead to one server each."""
+        default = SERVER_PORTS if self.runtime == "docker" else 0
+        return default if self.queue_server_ports is None else self.queue_server_ports
 
 
 def load_settings(**overrides: Any) -> Settings:
@@ -339,6 +382,7 @@ def door_settings(settings: Settings, paths: Paths, cluster: str) -> DoorSetting
         upstream_connections=settings.upstream_connections,
         upstream_queue=settings.upstream_queue,
         client_connections=settings.client_connections,
+        queue_connections=settings.queue_connections,
         client_timeout_s=settings.client_timeout,
         head_timeout_s=settings.head_timeout,
         body_limit_bytes=settings.body_limit,

@@ -26,7 +26,9 @@ class Member:
 
     `routable` is control's word (healthy or suspect, not draining); a worker may veto further by what it sees.
     `host` is "" and `port` 0 while no instance fills the place. `weight` is at least 1. `slots` are those that it
-    holds on a course ring (ring_course.py), in order of j; empty on any other.
+    holds on a course ring (ring_course.py), in order of j; empty on any other. `queue` is (host, port) of the listener
+    to which the front door's queue ports lead, None while it has none; `queue_slot` says which of the ports for single
+    servers is its, -1: none.
     """
 
     node_id: int
@@ -38,6 +40,8 @@ class Member:
     routable: bool = True
     draining: bool = False
     slots: tuple[int, ...] = ()
+    queue: tuple[str, int] | None = None
+    queue_slot: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,4 +68,7 @@ class Snapshot:
 def _member(raw: dict[str, Any]) -> Member:
     known: dict[str, Any] = {name: raw[name] for name in Member.__slots__ if name in raw}
     known["slots"] = tuple(raw.get("slots", ()))
+    if known.get("queue") is not None:
+        host, port = known["queue"]
+        known["queue"] = (str(host), int(port))
     return Member(**known)

@@ -3,7 +3,7 @@ EMFILE.
 
 An exchange holds one descriptor for its client and at most one for its upstream, so with `clients` clients
 there are never more than `clients` upstream connections in use; the rest of them are idle ones, which are
-closed when room is needed.
+closed when room is needed. A connection of the queue's clients holds two for as long as it lasts.
 """
 
 import resource
@@ -21,12 +21,13 @@ class Limits:
     """`clients`: connections that are served; `upstreams`: connections kept to all upstreams together.
 
     `burst`: connections that may be accepted in one turn (the backlog to listen with), and as many that were
-    refused and are still on their way out.
+    refused and are still on their way out. `queue`: connections passed through to the servers' queue.
     """
 
     clients: int
     upstreams: int
     burst: int
+    queue: int = 0
 
 
 def raise_descriptors() -> int:
@@ -36,9 +37,14 @@ def raise_descriptors() -> int:
     return hard if hard != resource.RLIM_INFINITY else 1 << 20
 
 
-def limits_for(descriptors: int, wanted_clients: int) -> Limits:
-    """Divide the descriptors: two bursts (at most a quarter) are spared, the rest is shared by both sides."""
+def limits_for(descriptors: int, wanted_clients: int, wanted_queue: int = 0) -> Limits:
+    """Divide the descriptors: two bursts (at most a quarter) are spared, the rest is shared by both sides.
+
+    The queue's connections come first, but get a quarter at most.
+    """
+    queue = min(wanted_queue, descriptors // 8)
+    descriptors -= 2 * queue
     burst = max(min(BURST, descriptors // 8), 1)
     room = max(descriptors - OWN - 2 * burst, 2)
     clients = min(wanted_clients, room // 2)
-    return Limits(clients=clients, upstreams=room - clients, burst=burst)
+    return Limits(clients=clients, upstreams=room - clients, burst=burst, queue=queue)

@@ -290,6 +290,11 @@ class Replicas:
         """Whether there is anybody to send a request to."""
         return bool(self._ejections.eligible)
 
+    @property
+    def ejected(self) -> frozenset[int]:
+        """Whom this worker has taken out by what it saw, or another one."""
+        return self._ejections.ejected()
+
     # --- what control hears ----------------------------------------------------------------------------------
 
     def _word(self, kind: str, node: int, **more: str) -> dict[str, Any]:

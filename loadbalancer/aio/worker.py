@@ -1,11 +1,11 @@
 """A data-path worker: `python -m loadbalancer.aio.worker --config PATH --slot K`, on listening sockets of the
 supervisor.
 
-The sockets come by systemd's convention (LISTEN_FDS, LISTEN_FDNAMES: main, second, admin, tls) and live on in the
-supervisor: what is queued on them waits for the next worker of the slot. It runs without control, from the kept
-snapshot. It prints nothing (unless the access log is to go there); once it listens it writes `ready` to the descriptor
-in READY_FD. SIGTERM drains it: no new connections, `Connection: close` on every answer, and exit 0 when no client is
-left, or after the drain time-out. SIGINT and SIGHUP are the supervisor's business.
+The sockets come by systemd's convention (LISTEN_FDS, LISTEN_FDNAMES: main, second, admin, tls, queue, queue-0 …) and
+live on in the supervisor: what is queued on them waits for the next worker of the slot. It runs without control, from
+the kept snapshot. It prints nothing (unless the access log is to go there); once it listens it writes `ready` to the
+descriptor in READY_FD. SIGTERM drains it: no new connections, `Connection: close` on every answer, and exit 0 when no
+client is left, or after the drain time-out. SIGINT and SIGHUP are the supervisor's business.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
 
@@ -27,11 +27,13 @@ from loadbalancer.aio.door import TICK_S, Door
 from loadbalancer.aio.feed import Feed
 from loadbalancer.aio.introduced import client_factory
 from loadbalancer.aio.limits import limits_for, raise_descriptors
+from loadbalancer.aio.queue_door import Arrival, QueueDoor
 from loadbalancer.aio.tls import Tls
 from loadbalancer.disk.certificate import Certificate
 from loadbalancer.disk.log_file import LogFile
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.logs import configure, get_logger
+from loadbalancer.queue_ports import slot_of
 
 log = get_logger("door")
 
@@ -51,26 +53,31 @@ def inherited() -> list[tuple[str, socket.socket]]:
 async def serve(settings: DoorSettings, slot: int, listeners: Sequence[tuple[str, socket.socket]]) -> None:
     """Run a worker on these sockets until it is told to end and has drained."""
     loop = asyncio.get_running_loop()
-    door = Door(settings, slot, limits_for(raise_descriptors(), settings.client_connections))
+    wanted = settings.queue_connections if any(slot_of(name) is not None for name, _ in listeners) else 0
+    limits = limits_for(raise_descriptors(), settings.client_connections, wanted)
+    door = Door(settings, slot, limits)
     door.access = _access_log(settings, door)
     tls = Tls(door, Certificate(settings.tls_cert, settings.tls_key), get_logger(f"door-{slot}"))
     await tls.open()
+    queue = QueueDoor(door, limits.queue)
     feed = Feed(door)
     feed.load()
-    ended = asyncio.Event()
-    door.on_empty = ended.set
+    ended, queue_ended = asyncio.Event(), asyncio.Event()
+    door.on_empty, queue.on_empty = ended.set, queue_ended.set
     feeding = loop.create_task(feed.run())
     await feed.informed()
-    servers = [await _listen(door, tls, name, sock, _separate_admin(listeners)) for name, sock in listeners]
-    ticking = loop.create_task(_tick(door, tls))
-    loop.add_signal_handler(signal.SIGTERM, _drain, door, servers)
+    servers = [await _listen(door, queue, tls, name, sock, _separate_admin(listeners)) for name, sock in listeners]
+    ticking = loop.create_task(_tick(door, queue, tls))
+    loop.add_signal_handler(signal.SIGTERM, _drain, door, queue, servers)
     gc.freeze()  # the modules and the ring's table stay: no collection needs to look at them
     _tell_ready()
     await ended.wait()
+    await queue_ended.wait()
     for task in (ticking, feeding):
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+    await queue.close()
     await door.close()
     if door.access is not None:
         door.access.close()
@@ -87,30 +94,43 @@ def _separate_admin(listeners: Sequence[tuple[str, socket.socket]]) -> bool:
     return any(name == ADMIN_LISTENER for name, _ in listeners)
 
 
-async def _listen(door: Door, tls: Tls, name: str, sock: socket.socket, separate_admin: bool) -> asyncio.AbstractServer:
-    """An own port for control's paths takes them off the others, and serves nothing else."""
-    is_admin = name == ADMIN_LISTENER
-    admin, proxy = is_admin or not separate_admin, not is_admin
-    make_client = client_factory(door, admin, proxy)
-    protocol = (lambda: tls.gate(make_client)) if name == TLS_LISTENER else make_client
+async def _listen(
+    door: Door, queue: QueueDoor, tls: Tls, name: str, sock: socket.socket, separate_admin: bool
+) -> asyncio.AbstractServer:
+    protocol = _protocol(door, queue, tls, name, separate_admin)
     return await asyncio.get_running_loop().create_server(protocol, sock=sock, backlog=door.limits.burst)
 
 
-async def _tick(door: Door, tls: Tls) -> None:
+def _protocol(
+    door: Door, queue: QueueDoor, tls: Tls, name: str, separate_admin: bool
+) -> Callable[[], asyncio.Protocol]:
+    """An own port for control's paths takes them off the others, and serves nothing else."""
+    queue_slot = slot_of(name)
+    if queue_slot is not None:
+        return lambda: Arrival(queue, queue_slot)
+    is_admin = name == ADMIN_LISTENER
+    admin, proxy = is_admin or not separate_admin, not is_admin
+    make_client = client_factory(door, admin, proxy)
+    return (lambda: tls.gate(make_client)) if name == TLS_LISTENER else make_client
+
+
+async def _tick(door: Door, queue: QueueDoor, tls: Tls) -> None:
     while True:
         await asyncio.sleep(TICK_S)
         now = monotonic()
         try:
             door.tick(now)
+            queue.tick(now)
             tls.tick(now)
         except Exception:  # a fault of ours; without ticks, nothing here would time out any more
             log.exception("tick failed")
 
 
-def _drain(door: Door, servers: Sequence[asyncio.AbstractServer]) -> None:
+def _drain(door: Door, queue: QueueDoor, servers: Sequence[asyncio.AbstractServer]) -> None:
     for server in servers:
         server.close()
     door.drain(monotonic())
+    queue.drain(monotonic())
 
 
 def _tell_ready() -> None:

@@ -31,6 +31,7 @@ def settle(flags: dict[str, str]) -> Startup:
         cluster_id=cluster,
         bind=settings.bind,
         ports=_ports(settings),
+        optional_ports={} if settings.queue_port_asked else settings.queue_ports,
         workers=worker_count(settings),
         drain_timeout_s=settings.drain_timeout,
         flags=flags,
@@ -77,7 +78,8 @@ def _ports(settings: Settings) -> dict[str, int]:
         "admin": settings.admin_port,
         "tls": settings.tls_port if settings.tls_cert else None,
     }
-    return {name: port for name, port in ports.items() if port is not None}
+    queue = settings.queue_ports if settings.queue_port_asked else {}
+    return {**{name: port for name, port in ports.items() if port is not None}, **queue}
 
 
 def _kept(settings: Settings, paths: Paths, cluster: str) -> dict[str, object]:

@@ -42,7 +42,9 @@ HOT = (
     "loadbalancer.aio.door",
     "loadbalancer.aio.hedge",
     "loadbalancer.aio.replicas",
+    "loadbalancer.aio.pipe",
     "loadbalancer.aio.tunnel",
+    "loadbalancer.aio.queue_door",
     "loadbalancer.stickiness",
     "loadbalancer.upgrades",
 )

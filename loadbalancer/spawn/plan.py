@@ -60,7 +60,8 @@ class SupervisorPlan:
     """Everything that `run_supervisor` needs. Directories are absolute; they are made, with mode 0700.
 
     `ports` holds those that are wanted, by name ("main", "second", "admin" …); 0 lets the kernel choose. They
-    are handed to each worker under these names. `env` is added to the environment of control and workers.
+    are handed to each worker under these names. `optional_ports` are a further group, all of which are done without
+    if one of them can't be had. `env` is added to the environment of control and workers.
     `files` (name: text) are written into the run directory, mode 0600, before anything starts or is reloaded.
     `farewell` is run when every process has ended: for what lives elsewhere.
     `refresh` gives the plan for a reload; it may raise, which refuses the reload.
@@ -72,6 +73,7 @@ class SupervisorPlan:
     control_argv: Sequence[str]
     worker_argv: Callable[[int], Sequence[str]]  # by slot, from 0
     ports: Mapping[str, int]
+    optional_ports: Mapping[str, int] = field(default_factory=dict[str, int])
     bind: str = "127.0.0.1"
     workers: int = 1
     env: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -94,6 +96,7 @@ class SupervisorPlan:
             run_dir=self.run_dir,
             cluster_id=self.cluster_id,
             ports=self.ports,
+            optional_ports=self.optional_ports,
             bind=self.bind,
             workers=self.workers,
         )

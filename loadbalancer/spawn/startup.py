@@ -25,6 +25,7 @@ class Startup:
     cluster_id: str
     bind: str
     ports: Mapping[str, int]
+    optional_ports: Mapping[str, int]
     workers: int
     drain_timeout_s: float
     flags: Mapping[str, str]
@@ -52,6 +53,7 @@ class Startup:
                 "loadbalancer.aio.start", "--config", str(run_dir / "door.json"), "--slot", str(slot)
             ),
             ports=self.ports,
+            optional_ports=self.optional_ports,
             bind=self.bind,
             workers=self.workers,
             files=self.files,

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
+from loadbalancer.queue_ports import QUEUE, slot_of
 from loadbalancer.spawn import forking, listeners, procfs
 from loadbalancer.spawn.listeners import BindError
 from loadbalancer.spawn.plan import SupervisorPlan, write_private
@@ -106,7 +107,7 @@ def _say_farewell(plan: SupervisorPlan) -> None:
 
 
 def _prepare(plan: SupervisorPlan, held: contextlib.ExitStack) -> Shell:
-    slots = listeners.bind_ports(plan.bind, plan.ports, plan.workers)
+    slots, lacking = _bind(plan)
     for slot in slots:
         for sock in slot.values():
             held.callback(sock.close)
@@ -116,7 +117,18 @@ def _prepare(plan: SupervisorPlan, held: contextlib.ExitStack) -> Shell:
     plan.write_files()
     _publish(plan, chosen)
     held.callback((plan.state_dir / PORTS).unlink, missing_ok=True)
-    return Shell(plan, slots, control, orders, partial(_ready_line, plan.bind, chosen))
+    return Shell(plan, slots, control, orders, partial(_ready_line, plan.bind, chosen, lacking))
+
+
+def _bind(plan: SupervisorPlan) -> tuple[list[dict[str, socket.socket]], str]:
+    """The sockets of each slot, and why there is no queue port if its default can't be had."""
+    slots = listeners.bind_ports(plan.bind, plan.ports, plan.workers)
+    try:
+        more = listeners.bind_ports(plan.bind, plan.optional_ports, plan.workers)
+    except BindError as error:
+        plan.log.warning("no queue port; --queue-port chooses another", reason=str(error))
+        return slots, str(error)
+    return [{**slot, **others} for slot, others in zip(slots, more, strict=True)], ""
 
 
 def _listen(path: Path, backlog: int, held: contextlib.ExitStack) -> socket.socket:
@@ -128,20 +140,35 @@ def _listen(path: Path, backlog: int, held: contextlib.ExitStack) -> socket.sock
 
 def _publish(plan: SupervisorPlan, chosen: Mapping[str, int]) -> None:
     """ports.json, whole or not at all."""
-    places = {"main": None, "second": None, "admin": None, "tls": None, **chosen}
+    places = {name: chosen.get(name) for name in ("main", "second", "admin", "tls", QUEUE)}
     found = {**places, "pid": os.getpid(), "url": url(plan.bind, chosen)}
     write_private(plan.state_dir / PORTS, json.dumps(found) + "\n")
 
 
 def url(host: str, chosen: Mapping[str, int]) -> str:
     """Where the front door can be reached from this machine."""
-    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
-    return f"http://{name}:{chosen.get('main') or next(iter(chosen.values()))}"
+    return f"http://{_reachable(host)}:{chosen.get('main') or next(iter(chosen.values()))}"
 
 
-def _ready_line(host: str, chosen: Mapping[str, int], replicas: int) -> str:
-    others = [f"{name} port {port}" for name, port in chosen.items() if name != "main"]
-    return ", ".join([f"Carousel is ready: {url(host, chosen)}", *others, f"{replicas} replicas", f"pid {os.getpid()}"])
+def _reachable(host: str) -> str:
+    local = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "[::1]"}
+    return local.get(host, f"[{host}]" if ":" in host else host)
+
+
+def _ready_line(host: str, chosen: Mapping[str, int], lacking: str, replicas: int) -> str:
+    others = [f"{name} port {port}" for name, port in chosen.items() if name != "main" and slot_of(name) is None]
+    queue = _queue_words(host, chosen, lacking)
+    start = f"Carousel is ready: {url(host, chosen)}"
+    return ", ".join([start, *others, *queue, f"{replicas} replicas", f"pid {os.getpid()}"])
+
+
+def _queue_words(host: str, chosen: Mapping[str, int], lacking: str) -> list[str]:
+    """Where Kafka clients begin."""
+    if QUEUE not in chosen:
+        return [f"no queue port ({lacking})"] if lacking else []
+    behind = [port for name, port in chosen.items() if name.startswith(f"{QUEUE}-")]
+    more = f" (servers {behind[0]} to {behind[-1]})" if behind else ""
+    return [f"queue {_reachable(host)}:{chosen[QUEUE]}{more}"]
 
 
 @contextlib.contextmanager

@@ -217,7 +217,11 @@ def plan_of(settings: dict[str, Any]) -> SupervisorPlan:
         return plan_of({**settings, **reload})
 
     paths = {name: Path(fields.pop(name)) for name in ("state_dir", "run_dir")}
-    return SupervisorPlan(**paths, **fields, worker_argv=lambda slot: worker, refresh=refresh)
+    return SupervisorPlan(**paths, **fields, worker_argv=lambda slot: worker_argv(worker, slot), refresh=refresh)
+
+
+def worker_argv(worker: list[str], slot: int) -> list[str]:
+    return [part.replace("{slot}", str(slot)) for part in worker]
 
 
 def main() -> int:

@@ -271,9 +271,11 @@ class StartTest(unittest.TestCase):
     def test_a_port_in_use_exits_with_2(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = str(taken.getsockname()[1])
-            bad = carousel("up", "--state-dir", str(self.directory), "--port", port, "--second-port", "0")
-        self.assertEqual((bad.returncode, len(bad.stderr.splitlines())), (2, 1), bad.stderr)
-        self.assertIn(port, bad.stderr)
+            for flags in (("--port", port), ("--port", "0", "--queue-port", port)):
+                with self.subTest(flags):
+                    bad = carousel("up", "--state-dir", str(self.directory), "--second-port", "0", *flags)
+                    self.assertEqual((bad.returncode, len(bad.stderr.splitlines())), (2, 1), bad.stderr)
+                    self.assertIn(f"port {port} is in use", bad.stderr)
 
     def test_the_layout_outlives_the_system(self) -> None:
         with running(state_dir=self.directory) as system:

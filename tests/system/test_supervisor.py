@@ -63,7 +63,7 @@ class TestStart(SupervisorCase):
     def test_ports_json_and_the_directories(self) -> None:
         up = self.up()
         ports = up.ports()
-        self.assertEqual({"main", "second", "admin", "tls", "pid", "url"}, set(ports))
+        self.assertEqual({"main", "second", "admin", "tls", "queue", "pid", "url"}, set(ports))
         self.assertEqual((None, up.pid), (ports["admin"], ports["pid"]))
         self.assertEqual(f"http://127.0.0.1:{ports['main']}", ports["url"])
         self.assertEqual(0o700, (up.dir / "run").stat().st_mode & 0o777)
@@ -98,6 +98,24 @@ class TestStart(SupervisorCase):
                 other.start(wait=False)
                 self.assertEqual(2, other.wait())
                 self.assertEqual(f"port {port} is in use\n", other.log())
+
+    def test_ports_that_are_not_needed_are_done_without(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            up = self.up(ports={"main": 0}, optional_ports={"queue": port, "queue-0": 0})
+            self.assertIsNone(up.ports()["queue"])
+            self.assertIn(f"port {port} is in use", up.log())
+            self.assertTrue(call(up.ports()["main"]).endswith(" main"))
+            self.assertTrue(ask(self.control(up), "ready", generation=1, replicas=3)["ok"])
+            ready = f"Carousel is ready: {up.ports()['url']}, no queue port (port {port} is in use), 3 replicas"
+            wait_until(lambda: ready in up.log(), "the ready line")
+
+    def test_the_ready_line_says_where_kafka_clients_begin(self) -> None:
+        up = self.up(ports={"main": 0}, optional_ports={"queue": 0, "queue-0": 0, "queue-1": 0})
+        bootstrap = up.ports()["queue"]
+        self.assertTrue(call(bootstrap).endswith(" main:queue:queue-0:queue-1"))
+        ask(self.control(up), "ready", generation=1, replicas=3)
+        wait_until(lambda: f", queue 127.0.0.1:{bootstrap} (servers " in up.log(), "the ready line")
 
     def test_time_wait_does_not_block_a_restart(self) -> None:
         up = self.up()

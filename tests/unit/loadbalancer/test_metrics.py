@@ -12,7 +12,9 @@ NAMES = {
     "carousel_ring_virtual_nodes", "carousel_replicas", "carousel_client_connections",
     "carousel_upstream_connections", "carousel_tunnels", "carousel_data_path_workers",
     "carousel_control_loop_lag_seconds", "carousel_info", "carousel_tls_handshakes", "carousel_tls_resumed",
-    "carousel_tls_handshake_failures", "carousel_access_log_dropped",
+    "carousel_tls_handshake_failures", "carousel_access_log_dropped", "carousel_queue_connections",
+    "carousel_queue_accepted", "carousel_queue_refused", "carousel_queue_unreached", "carousel_queue_received_bytes",
+    "carousel_queue_sent_bytes",
 }  # fmt: skip
 """As dashboards know them (counters end in _total)."""
 

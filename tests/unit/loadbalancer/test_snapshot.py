@@ -9,6 +9,7 @@ from loadbalancer.snapshot import NEVER, Epoch, Member, Snapshot
 members = st.builds(
     Member, node_id=st.integers(1, 99), index=st.integers(1, 99), name=st.text(max_size=9), host=st.text(max_size=9),
     port=st.integers(0, 65535), weight=st.integers(1, 100), routable=st.booleans(), draining=st.booleans(),
+    queue=st.none() | st.tuples(st.text(max_size=9), st.integers(1, 65535)), queue_slot=st.integers(-1, 63),
 )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ from support.door_case import DoorCase, silent
 from support.fake_replicas import OK, Connection, Rig, Visit, ok, reset, saying
 
 from loadbalancer.aio.client import PIPELINE_LIMIT_BYTES, Client
-from loadbalancer.aio.tunnel import HALF_CLOSED_S, TUNNEL_IDLE_S, Tunnel
+from loadbalancer.aio.pipe import HALF_CLOSED_S, IDLE_S
+from loadbalancer.aio.tunnel import Tunnel
 
 KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 ACCEPT = b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"
@@ -427,7 +428,7 @@ class Flowing(TunnelCase):
     def waiting(self, rig: Rig) -> int:
         """Bytes that wait in this process for either side of its one tunnel."""
         tunnel = self.only(rig)
-        ends = (tunnel._near, tunnel._far)  # pyright: ignore[reportPrivateUsage]
+        ends = (tunnel.near, tunnel.far)
         return sum(end.transport.get_write_buffer_size() for end in ends)
 
     async def settled(self, rig: Rig, count: object) -> None:
@@ -444,14 +445,14 @@ class Ending(TunnelCase):
         rig = await self.rig(echo)
         client = await self.tunnel(rig)
         rig.later(0)
-        for seconds in (61, 76, TUNNEL_IDLE_S - 1):  # the time-outs of requests and of clients, and the last second
+        for seconds in (61, 76, IDLE_S - 1):  # the time-outs of requests and of clients, and the last second
             rig.later(seconds)
         client.send(b"hello")
         self.assertEqual(await client.reader.readexactly(5), b"hello")
-        rig.later(TUNNEL_IDLE_S + 1)
-        rig.later(2 * TUNNEL_IDLE_S)
+        rig.later(IDLE_S + 1)
+        rig.later(2 * IDLE_S)
         self.assertTrue(rig.door.tunnels)
-        rig.later(2 * TUNNEL_IDLE_S + 2)
+        rig.later(2 * IDLE_S + 2)
         await self.assert_cut(client)
         await self.all_gone(rig)
 

@@ -25,6 +25,22 @@ class Settling(unittest.TestCase):
         self.assertEqual(settle(self.flags).ports, {"main": 5000, "second": 5001})
         self.assertEqual(settle({**self.flags, "admin_port": "0"}).ports, {"main": 5000, "second": 5001, "admin": 0})
 
+    def test_a_queue_port_is_needed_only_if_asked_for(self) -> None:
+        startup = settle(self.flags)
+        self.assertEqual(startup.optional_ports, {"queue": 9092})
+        asked = settle({**self.flags, "queue_port": "9092", "queue_server_ports": "2"})
+        self.assertEqual((asked.ports["queue"], asked.ports["queue-1"]), (9092, 9094))
+        self.assertEqual(asked.optional_ports, {})
+
+    def test_no_queue_port_without_a_queue(self) -> None:
+        for without in ({"queue_port": "0"}, {"server_command": "serve"}, {"runtime": "fake"},
+                        {"runtime": "static", "backends": "a:1"}):  # fmt: skip
+            with self.subTest(without):
+                startup = settle({**self.flags, **without})
+                self.assertEqual((startup.ports, startup.optional_ports), ({"main": 5000, "second": 5001}, {}))
+        with self.assertRaisesRegex(BadSetting, "leaves no room"):
+            settle({**self.flags, "queue_port": "65535", "queue_server_ports": "1"})
+
     @needs_openssl
     def test_a_certificate_opens_a_port(self) -> None:
         pair = write_pair(self.directory)

@@ -27,7 +27,8 @@ class TestPlan(unittest.TestCase):
     def test_an_heir_keeps_what_sockets_and_locks_are_bound_to(self) -> None:
         newer = replace(self.plan, env={"A": "b"}, drain_timeout_s=1.0)
         self.assertEqual(newer, self.plan.heir(newer))
-        other = replace(newer, workers=9, ports={"main": 1}, bind="::", cluster_id="x", state_dir=Path("/x"))
+        ports = {"ports": {"main": 1}, "optional_ports": {"queue": 2}, "bind": "::"}
+        other = replace(newer, workers=9, cluster_id="x", state_dir=Path("/x"), **ports)
         self.assertEqual(newer, self.plan.heir(other))
 
     def test_files_are_private(self) -> None:
