@@ -181,7 +181,7 @@ class Commands:
         try:
             topic = find_topic(self._ledger.image, name, topic_id)
         except Refused as fault:
-            return {"name": name, "topic_id": bytes.fromhex(topic_id or ""), **_fault(fault)}
+            return {"name": name, "topic_id": bytes.fromhex(topic_id) if topic_id else None, **_fault(fault)}
         self._ledger.remove_topic(topic)
         self._ledger.note("topic-deleted", topic.name, f"id {topic.id}")
         return {"name": topic.name, "topic_id": bytes.fromhex(topic.id), "error_code": E.NONE, "error_message": None}
