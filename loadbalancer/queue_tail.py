@@ -14,9 +14,10 @@ KEPT_RECORDS: Final = 4096
 class Tail:
     """Grows with each commit, never before it."""
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, records: Sequence[Record] = ()) -> None:
+        """`records`: the last of those that made `image`."""
         self.image = image
-        self._records: list[Record] = []
+        self._records = list(records[-KEPT_RECORDS:])
         self._snapshot: tuple[int, list[Record]] | None = None
 
     @property

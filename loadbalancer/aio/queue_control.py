@@ -37,18 +37,18 @@ class Keeper(Protocol):
 
 
 class QueueControl:
-    """Made by `open_queue`. `tell_fleet` takes fleet events, `remark` what is for the event log."""
+    """`tail` is what `load_tail` found. `tell_fleet` takes fleet events, `remark` what is for the event log."""
 
     def __init__(
         self,
-        image: Image,
+        tail: Tail,
         settings: q.QueueSettings,
         keeper: Keeper,
         tell_fleet: Callable[[f.Event], None],
         remark: Callable[[str, str, str], None],
     ) -> None:
-        self.tail = Tail(image)
-        self.queue = Queue(image, settings, lambda: uuid.uuid4().hex)
+        self.tail = tail
+        self.queue = Queue(tail.image, settings, lambda: uuid.uuid4().hex)
         self.links: LinkServer | None = None
         self._keeper = keeper
         self._tell_fleet = tell_fleet
@@ -130,7 +130,7 @@ class QueueControl:
         self._timer = None if due is None else loop.call_at(due, self.send, q.Tick())
 
 
-async def load_image(keeper: Keeper, generation: int) -> Image:
+async def load_tail(keeper: Keeper, generation: int) -> Tail:
     """The cluster as it was committed last, with this control's generation written behind it. Raises OSError."""
     state = await keeper.load_queue()
     try:
@@ -140,4 +140,4 @@ async def load_image(keeper: Keeper, generation: int) -> Image:
         raise OSError(f"the queue's log can't be understood: {fault}") from fault
     begin: Record = {"type": "generation", "number": generation}
     await keeper.append_queue(image.version, [begin], None)
-    return image.with_records([begin], generation, image.version + 1)
+    return Tail(image.with_records([begin], generation, image.version + 1), [*state.records, begin])

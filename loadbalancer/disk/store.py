@@ -128,7 +128,7 @@ class Store:
             text = self._read_meta("queue_snapshot")
             rows = self._connection.execute("SELECT version, record FROM queue_log ORDER BY version").fetchall()
         try:
-            kept = json.loads(text) if text else {"version": 0, "records": []}
+            kept: dict[str, Any] = json.loads(text) if text else {"version": 0, "records": []}
             state = QueueState(kept["version"], kept["records"], [json.loads(record) for _, record in rows])
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"the queue's log can't be read: {error!r}") from error

@@ -65,7 +65,7 @@ class TestLeaving(unittest.TestCase):
     def test_a_new_control_remembers_who_leaves(self) -> None:
         story = self.story()
         story.rm(1, "server3")
-        story.start(cold=False).run(1)
+        story.kill_control().start(cold=False).run(1)
         self.assertEqual(story.fleet.nodes()[1], frozenset({3}))
         story.send(Holdings(frozenset({1, 2}), frozenset({3}))).run(2)
         self.assertEqual(story.discarded, [3])
