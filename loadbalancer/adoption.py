@@ -83,6 +83,7 @@ def _adopt(roster: Roster, place: Place, instance: Instance, now: float) -> None
     roster.touch()
     match place.state:
         case State.DEAD:  # ejected before, its end was not seen
+            roster.tell_end(place)
             roster.kill(place, now)
             return
         case State.DRAINING:
@@ -99,6 +100,7 @@ def _refill(roster: Roster, place: Place, cold: bool, now: float) -> None:
     """Its incarnation is gone. A fenced place waits; the fleet launches it when the fence falls."""
     was_dead = place.state is State.DEAD
     place.state, place.since, place.instance, place.deadline = State.DEAD, now, None, now
+    roster.tell_end(place)
     roster.touch()
     free = not roster.fenced(place.node_id) and names.fold(place.name) not in roster.doomed
     if cold and free:

@@ -6,7 +6,9 @@ snapshot until all of them are healthy; then they count, at once and together. I
 runs out, all are taken back, and the caller is told when they are gone, so that it may ask for the same
 names again. Until then N is the old N.
 
-An /rm can't fail once it is accepted: N is the new N at once, the leavers drain, are stopped, and go. The
+An /rm can't fail once it is accepted: N is the new N at once, the leavers drain, are stopped, and go. With the
+queue on they first give their partitions away; who waits for that too long is told so, and they leave when they
+have. The
 road not taken was a lock around the whole fleet: with it, a replica that died during a slow /add would wait
 30 s for its replacement.
 """
@@ -77,7 +79,7 @@ class Changes:
 
     def advance(self, now: float) -> None:
         """Finish what is finished and begin what may begin, until nothing moves."""
-        while self._finish_add(now) or self._finish_rm() or self._expire(now) or self._begin(now):
+        while self._finish_add(now) or self._finish_rm(now) or self._expire(now) or self._begin(now):
             pass
 
     def fail_add(self, reason: str, now: float, *, refused: bool = False) -> None:
@@ -94,6 +96,8 @@ class Changes:
     def deadlines(self) -> Iterable[float]:
         if self._adding is not None and self._adding.deadline is not None:
             yield self._adding.deadline
+        if self._removing is not None and self._removing.deadline is not None and self._gives():
+            yield self._removing.deadline
         if self._waiting:
             yield self._waiting[0][1]
 
@@ -123,9 +127,11 @@ class Changes:
 
     def _begin_rm(self, change: Change, now: float) -> None:
         leavers = self._leavers(change)
-        self._removing = Underway(change.command, {place.node_id for place in leavers})
+        self._check_holders(leavers)
+        until = now + self._roster.settings.leave_timeout_s if self._roster.settings.queue else None
+        self._removing = Underway(change.command, {place.node_id for place in leavers}, until)
         for place in leavers:
-            self._roster.drain(place, now)
+            self._roster.part(place, now)
 
     def _finish_add(self, now: float) -> bool:
         adding = self._adding
@@ -156,13 +162,27 @@ class Changes:
             self._answer(adding.command, adding.status, f"<Error> {adding.failure}")
         return gone or late
 
-    def _finish_rm(self) -> bool:
+    def _finish_rm(self, now: float) -> bool:
         removing = self._removing
-        if removing is None or not removing.node_ids.isdisjoint(self._roster.places):
+        if removing is None:
+            return False
+        giving = self._gives()
+        if giving and removing.deadline is not None and removing.deadline <= now:
+            self._removing = None
+            text = f"{_listed(giving)} still giving partitions away, and removed when that is done"
+            self._answer(removing.command, 503, f"<Error> {text}")
+            return True
+        if not removing.node_ids.isdisjoint(self._roster.places):
             return False
         self._removing = None
         self._answer(removing.command, 200, replicas(self._roster))
         return True
+
+    def _gives(self) -> list[Place]:
+        """The leavers that have yet to give partitions away, or to hear that they have."""
+        chosen = self._removing.node_ids if self._removing else ()
+        places = [place for place in self._roster.by_index() if place.node_id in chosen]
+        return [place for place in places if place.leaving and place.state is not State.DRAINING]
 
     def _expire(self, now: float) -> bool:
         if not self._waiting or self._waiting[0][1] > now:
@@ -196,6 +216,13 @@ class Changes:
             raise bad(f"there are {len(wanted)} replicas, {change.n} can't be removed")
         named = [wanted.pop(names.fold(name)) for name in change.hostnames]
         return named + sorted(wanted.values(), key=_leaves_first)[: change.n - len(named)]
+
+    def _check_holders(self, leavers: list[Place]) -> None:
+        """Somebody must be left to take what the leavers hold (cluster-rules R11)."""
+        roster = self._roster
+        holding = [place for place in leavers if place.node_id in (roster.holders or ())]
+        if roster.settings.queue and holding and len(leavers) == roster.target():
+            raise bad(f"{_listed(holding)} the last to hold partitions of the queue")
 
     # --- words
 

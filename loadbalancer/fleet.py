@@ -33,6 +33,7 @@ from loadbalancer.fleet_words import (
     Effect,
     Event,
     Exited,
+    Holdings,
     Kill,
     Probed,
     RemoveRequested,
@@ -108,6 +109,13 @@ class Fleet:
         of step's clock."""
         return {"target": self.target(), "replicas": [_row(place) for place in self._roster.by_index()]}
 
+    def nodes(self) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
+        """The node ids that are (wanted, on their way out, on trial in an /add)."""
+        places = self._roster.places.values()
+        wanted = frozenset(place.node_id for place in places if place.wanted)
+        joining = frozenset(place.node_id for place in places if place.joining)
+        return wanted, frozenset(place.node_id for place in places) - wanted - joining, joining
+
     def probe_targets(self) -> list[ProbeTarget]:
         """Whom to ask for a heartbeat now."""
         return [
@@ -164,6 +172,8 @@ class Fleet:
                 self._probed(event, now)
             case Drained():
                 self._drained(event, now)
+            case Holdings():
+                self._roster.holders, self._roster.parting = event.holders, event.leaving
             case Tick():
                 pass
 
@@ -275,6 +285,9 @@ class Fleet:
         for place in list(self._roster.places.values()):
             if place.deadline is not None and place.deadline <= now and not self._is_held(place):
                 self._expire(place, now)
+        for place in list(self._roster.places.values()):
+            if place.leaving and place.state is not State.DRAINING and self._roster.is_empty(place):
+                self._roster.drain(place, now)
         for doomed in self._roster.doomed.values():
             if doomed.handle is not None and doomed.again_at is not None and doomed.again_at <= now:
                 self._roster.emit(Kill(doomed.name, doomed.handle))

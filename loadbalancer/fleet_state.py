@@ -51,6 +51,9 @@ class FleetSettings:
     `replicas` is the fleet's size when there is no record yet (afterwards the record rules); `weights` are
     those that --backends gives by name; `reserved_names` are the front door's own (aliases, containers that
     aren't ours).
+
+    `queue`: replicas hold the queue's data, and a leaver stays until it holds none; `leave_timeout_s` is how long an
+    /rm waits for that.
     """
 
     replicas: int = 3
@@ -64,6 +67,8 @@ class FleetSettings:
     reserved_names: frozenset[str] = frozenset()
     name_prefix: str = "server"
     weights: tuple[tuple[str, int], ...] = ()
+    queue: bool = False
+    leave_timeout_s: float = 300.0
 
 
 @dataclass(slots=True)
@@ -73,7 +78,8 @@ class Place:
     `instance` is None while a spawn is under way (starting) or nothing is there (dead). `deadline` is when
     the present state runs out: starting gives up, dead tries again, draining is cut. `streak` counts probe
     answers in a row, good ones up, bad ones down. `reason` is why it is in its state, for people.
-    `joining`: an /add under way brought it, it is not in the layout yet.
+    `joining`: an /add under way brought it, it is not in the layout yet. `leaving`: an /rm wants it gone, but the
+    queue's data is moved away first; until then it serves, and is replaced if it dies.
     """
 
     node_id: int
@@ -84,6 +90,7 @@ class Place:
     weight: int = 1
     drained: bool = False
     joining: bool = False
+    leaving: bool = False
     stopping: bool = False
     instance: Instance | None = None
     deadline: float | None = None
@@ -95,7 +102,7 @@ class Place:
     @property
     def wanted(self) -> bool:
         """Counts towards N: neither on trial in an /add nor on its way out."""
-        return not self.joining and self.state is not State.DRAINING
+        return not self.joining and not self.leaving and self.state is not State.DRAINING
 
     @property
     def routable(self) -> bool:

@@ -67,6 +67,15 @@ class Drained:
 
 
 @dataclass(frozen=True, slots=True)
+class Holdings:
+    """Where the queue's data lies: `holders` have some of it. Of those in `leaving` it knows that they leave, so they
+    are given none any more."""
+
+    holders: frozenset[int]
+    leaving: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; due at `Fleet.deadline()`."""
 
@@ -111,7 +120,7 @@ class WeightRequested:
 
 Change = AddRequested | RemoveRequested
 Setting = DrainRequested | UndrainRequested | WeightRequested
-Event = Started | Spawned | SpawnFailed | Exited | Probed | Drained | Tick | Change | Setting
+Event = Started | Spawned | SpawnFailed | Exited | Probed | Drained | Holdings | Tick | Change | Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,14 @@ class Adopt:
     """A living replica of the record was found and stays; nothing is to be done to it."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Whatever incarnation the node had serves no more: it is gone, or is to be killed. (For the queue; told before
+    another is spawned.)"""
+
+    node_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +195,11 @@ class Note:
     reason: str
 
 
-Effect = Adopt | Publish | Spawn | Stop | Kill | Discard | Answer | Note
+Effect = Adopt | Ended | Publish | Spawn | Stop | Kill | Discard | Answer | Note
 
-ORDER: dict[type[Effect], int] = {Adopt: 0, Publish: 1, Spawn: 2, Stop: 2, Kill: 2, Discard: 2, Answer: 3, Note: 4}
+ORDER: dict[type[Effect], int] = {
+    Adopt: 0, Ended: 1, Publish: 1, Spawn: 2, Stop: 2, Kill: 2, Discard: 2, Answer: 3, Note: 4
+}  # fmt: skip
 """Effects of one step go out in this order: a replica is out of routing before it is killed, and nobody is
 told before it is so. (The shell commits `dump()` before all of them: R4.) Stable: Spawn, Stop and Kill stay
 as they were asked for."""

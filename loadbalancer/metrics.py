@@ -8,6 +8,7 @@ the node `none`.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -42,6 +43,8 @@ class Reading:
     runtime: str = ""
     ring_hash: str = ""
     policy: str = ""
+    queue: Mapping[str, Any] | None = None
+    """Queue.view's; None: there is no queue."""
 
 
 COUNTERS: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
@@ -88,6 +91,27 @@ GAUGES: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
 )
 
 
+_KAFKA = "kafka_controller_kafkacontroller_"
+
+QUEUE_GAUGES: tuple[tuple[str, str, Callable[[Mapping[str, Any]], float]], ...] = (
+    (f"{_KAFKA}activecontrollercount", "1: this control leads.", lambda q: 1),
+    (f"{_KAFKA}activebrokercount", "Servers that are registered and not fenced.", lambda q: q["brokers"]),
+    (f"{_KAFKA}fencedbrokercount", "Servers that are registered and fenced.", lambda q: q["fenced"]),
+    (f"{_KAFKA}globaltopiccount", "Topics.", lambda q: q["topics"]),
+    (f"{_KAFKA}globalpartitioncount", "Partitions of all topics.", lambda q: q["partitions"]),
+    (f"{_KAFKA}offlinepartitionscount", "Partitions without a leader.", lambda q: q["offline"]),
+    (
+        f"{_KAFKA}preferredreplicaimbalancecount",
+        "Partitions that their first replica doesn't lead.",
+        lambda q: q["not_preferred"],
+    ),
+    ("carousel_queue_under_replicated_partitions", "With replicas out of sync.", lambda q: q["under_replicated"]),
+    ("carousel_queue_moves_under_way", "Partitions on their way.", lambda q: q["moves"]["under_way"]),
+    ("carousel_queue_moves_waiting", "Partitions that are to move.", lambda q: q["moves"]["waiting"]),
+)
+"""Named as Kafka's exporters name the controller's beans (prometheus/jmx_exporter's kafka-kraft example)."""
+
+
 def render(reading: Reading) -> bytes:
     """The body of an answer whose type is CONTENT_TYPE."""
     registry = CollectorRegistry(auto_describe=False)
@@ -117,6 +141,9 @@ class _Families(Collector):
             yield CounterMetricFamily(f"carousel_{name}", text, value=value(reading))
         for name, text, value in GAUGES:
             yield GaugeMetricFamily(f"carousel_{name}", text, value=value(reading))
+        if reading.queue is not None:
+            for name, text, number in QUEUE_GAUGES:
+                yield GaugeMetricFamily(name, text, value=number(reading.queue))
 
 
 def _info(reading: Reading) -> Metric:

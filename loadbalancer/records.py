@@ -30,13 +30,14 @@ def to_json(counters: Counters, places: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def dump_place(place: Place) -> dict[str, Any]:
-    """{"name", "node_id", "index", "weight", "drained", "state", "instance": {Instance's fields} or None}."""
+    """{"name", "node_id", "index", "weight", "drained", "leaving", "state", "instance": {its fields} or None}."""
     return {
         "name": place.name,
         "node_id": place.node_id,
         "index": place.index,
         "weight": place.weight,
         "drained": place.drained,
+        "leaving": place.leaving,
         "state": str(State.HEALTHY if place.state in ROUTABLE else place.state),
         "instance": asdict(place.instance) if place.instance else None,
     }
@@ -62,4 +63,5 @@ def _load_place(raw: dict[str, Any]) -> Place:
     instance = Instance(**raw["instance"]) if raw["instance"] else None
     place = Place(int(raw["node_id"]), int(raw["index"]), str(raw["name"]), since=0.0, weight=weight)
     place.drained, place.state, place.instance = bool(raw["drained"]), State(raw["state"]), instance
+    place.leaving = bool(raw.get("leaving", False))  # records of 0.1.0 don't have it
     return place

@@ -25,7 +25,7 @@ from loadbalancer.fleet_state import (
     Place,
     State,
 )
-from loadbalancer.fleet_words import ORDER, Discard, Effect, Kill, Note, Publish, Spawn, Stop
+from loadbalancer.fleet_words import ORDER, Discard, Effect, Ended, Kill, Note, Publish, Spawn, Stop
 from loadbalancer.instances import Instance, ReplicaSpec
 from loadbalancer.records import Counters, dump_place, to_json
 from loadbalancer.snapshot import Member
@@ -44,6 +44,8 @@ class Roster:
         self.next_node_id = 1
         self.next_index = 1
         self.next_number = 1
+        self.holders: frozenset[int] | None = None  # node ids with data of the queue; None: not known yet
+        self.parting: frozenset[int] = frozenset()  # those that the queue knows to be leaving
         self.abandoned: set[int] = set()  # node ids that left for good; discarded when nothing of them lives
         self._effects: list[Effect] = []
         self._touched = False
@@ -95,6 +97,11 @@ class Roster:
     def note(self, kind: str, replica: str, reason: str) -> None:
         self.emit(Note(kind, replica, reason))
 
+    def tell_end(self, place: Place) -> None:
+        """To the queue: whatever sat there serves no more."""
+        if self.settings.queue:
+            self.emit(Ended(place.node_id))
+
     def touch(self) -> None:
         """Something that the record or the members show may have changed in this step."""
         self._touched = True
@@ -119,6 +126,8 @@ class Roster:
         assert state in TRANSITIONS[place.state], (place.state, state)
         place.state, place.reason, place.since, place.deadline = state, reason, now, None
         self.note(state, place.name, reason)
+        if state is State.DEAD:
+            self.tell_end(place)
         self.touch()
 
     def open_place(self, name: str | None, now: float, *, joining: bool = False) -> Place:
@@ -187,6 +196,22 @@ class Roster:
         self.emit(Kill(place.name, place.instance.handle))
         place.deadline = now + KILL_AGAIN_S
 
+    def part(self, place: Place, now: float) -> None:
+        """Out of the fleet for good, once the queue's data is elsewhere."""
+        if not self.settings.queue:
+            self.drain(place, now)
+            return
+        place.leaving, place.reason = True, "leaves when its partitions are elsewhere"
+        self.note("leaving", place.name, "its partitions are moved away first")
+        self.touch()
+
+    def is_empty(self, place: Place) -> bool:
+        """Whether a leaving place has given everything away."""
+        if not self.settings.queue:
+            return True
+        known = self.holders is not None and place.node_id in self.parting
+        return known and place.node_id not in (self.holders or ())
+
     def drain(self, place: Place, now: float) -> None:
         """Out of the fleet for good: at once if nothing serves there, else when its requests are finished."""
         if place.state is State.DEAD or place.spawning:
@@ -209,6 +234,7 @@ class Roster:
         """Give up the seat; an incarnation that may still live there is doomed."""
         del self.places[place.node_id]
         self.note("removed", place.name, reason)
+        self.tell_end(place)
         self.touch()
         if self.settings.respawns:
             self.abandoned.add(place.node_id)

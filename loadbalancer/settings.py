@@ -160,6 +160,21 @@ class Settings(BaseSettings):
     access_log: str = Field("", description="A file for one line for each answer; -: standard output")
     access_log_format: Literal["json", "common"] = Field("json", description="common: NCSA's, with the time taken")
     access_log_sample: float = Field(1, gt=0, le=1, description="The share of answers that is logged; failures all are")
+    queue: bool = Field(
+        True, description="Replicas hold a queue that speaks the Kafka protocol (the bundled server only)"
+    )
+    queue_fsync: Literal["always", "interval", "never"] = Field(
+        "always",
+        description="When a message is synced: before its acknowledgement, once a second, or as the kernel likes",
+    )
+    num_partitions: int = Field(4, ge=1, le=10_000, description="Partitions of a topic that nobody gave a number")
+    replication_factor: int = Field(1, ge=1, le=64, description="Replicas of a partition, as far as there are servers")
+    auto_create_topics: bool = Field(True, description="A topic that is asked for and isn't there is made")
+    offsets_partitions: int = Field(50, ge=1, le=10_000, description="Partitions of __consumer_offsets, once made")
+    queue_moves: int = Field(8, ge=1, le=1000, description="Partitions that move at once, at /add and /rm")
+    leave_timeout: Seconds = Field(300, description="Seconds that /rm waits for a leaver's partitions to be elsewhere")
+    link_host: str = Field("", description="Where containers find control's link (default: this container's name)")
+    link_port: Port = Field(5010, description="Its port, for --runtime docker")
     panic_threshold: float = Field(0.5, ge=0, le=1, description="With a smaller share healthy, requests go to all")
     on_exit: Literal["remove", "leave"] = Field("remove", description="What becomes of containers at the end")
     admin_token: str = Field(
@@ -266,19 +281,24 @@ class Settings(BaseSettings):
         return min(self.max_replicas, COURSE_MAX_REPLICAS) if self.ring_hash in COURSE_HASHES else self.max_replicas
 
     @property
+    def bundled(self) -> bool:
+        """Whether replicas are the bundled server."""
+        return self.runtime != "static" and not self.server_command and is_bundled(self.image)
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether replicas that can hold the queue hold it."""
+        return self.queue and self.bundled and self.runtime in ("process", "docker")
+
+    @property
     def chosen_unknown_path(self) -> str:
         """`course` turns only the bundled server's answers, unless told otherwise."""
         return self.unknown_path or ("course" if self.bundled else "pass")
 
     @property
-    def bundled(self) -> bool:
-        """Whether the replicas are the bundled server."""
-        return self.runtime != "static" and not self.server_command and is_bundled(self.image)
-
-    @property
     def queue_ports(self) -> dict[str, int]:
         """The queue's ports by name, the bootstrap port first; empty: none. By default only for who speaks Kafka."""
-        wanted = self.queue_port_asked or (self.bundled and self.runtime != "fake")
+        wanted = self.queue_port_asked or self.has_queue
         if not self.queue_port or not wanted:
             return {}
         behind = {queue_name(slot): self.queue_port + 1 + slot for slot in range(self.server_ports)}
@@ -324,6 +344,8 @@ class Paths:
         self.control_socket = self.run / "control.sock"
         self.loop_socket = self.run / "loop.sock"
         self.feed_socket = self.run / "feed.sock"
+        self.queue_socket = self.run / "queue.sock"
+        self.secret = self.state / "cluster.secret"
         self.settings = self.run / "settings.json"
         self.door = self.run / "door.json"
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import shlex
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -17,17 +18,22 @@ from loadbalancer import requests as r
 from loadbalancer.aio.controller import Controller
 from loadbalancer.aio.feed_server import FeedServer
 from loadbalancer.aio.probes import Prober
+from loadbalancer.aio.queue_control import QueueControl, load_tail
+from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.aio.resolver import Resolver
 from loadbalancer.aio.tickets import Tickets
 from loadbalancer.containers import DockerOptions
 from loadbalancer.counters import Totals
 from loadbalancer.disk.keeper import Keeper
+from loadbalancer.disk.secret import cluster_secret
 from loadbalancer.event_log import EventLog
 from loadbalancer.fleet import Fleet
 from loadbalancer.fleet_state import FleetSettings
 from loadbalancer.instances import ReplicaSpec
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
+from loadbalancer.queue_tail import Tail
+from loadbalancer.queue_words import QueueSettings
 from loadbalancer.ring import RingSpec
 from loadbalancer.settings import BACKEND, Paths, Settings, worker_count
 from loadbalancer.spawn.base import Runtime, RuntimeLost
@@ -36,6 +42,7 @@ from loadbalancer.spawn.link import Link
 from loadbalancer.spawn.process import ProcessOptions, ProcessRuntime
 from loadbalancer.spawn.static import StaticRuntime
 from wire.aio.service import Service
+from wire.cluster import Image
 
 FRONT_DOOR_ALIASES = frozenset({"carousel", "loadbalancer", "localhost"})
 LAST_WORDS_S = 1.0  # for waiters to read their answers when control ends
@@ -64,6 +71,7 @@ class Assembly:
         generation, record, events = await keeper.open(_least_generation(self._paths.snapshot))
         self.events_log = EventLog(events)
         self.tickets = Tickets(self.events_log)
+        self.queue = await self._load_queue(keeper, generation) if self.settings.has_queue else None
         self._supervisor = Link(self._paths.supervisor_socket, generation, self._greeted, lambda _: None)
         await self._supervisor.open()
         stack.push_async_callback(self._supervisor.close)
@@ -73,14 +81,37 @@ class Assembly:
         layout = self._load(fleet, record)
         self._recorded = record is not None
         self.controller = Controller(
-            fleet, layout, self._runtime, keeper, self._feed, self.events_log, self.tickets, generation, self._stepped
-        )
+            fleet, layout, self._runtime, keeper, self._feed, self.events_log, self.tickets, generation, self._stepped,
+            self.queue,
+        )  # fmt: skip
         await self._runtime.open(self.controller.exited)
         stack.push_async_callback(self._runtime.close)
         self._prober = Prober(
             fleet.probe_targets, self.controller.heard, self.settings.health_path, self.settings.health_interval,
             self.settings.health_timeout, Resolver(self.settings.dns_refresh, log),
         )  # fmt: skip
+
+    async def _load_queue(self, keeper: Keeper, generation: int) -> QueueControl:
+        """Its own word goes through the controller, which is made later than it."""
+        try:
+            tail = await load_tail(keeper, generation)
+        except OSError as error:
+            log.error("the queue's state is lost", error=str(error))
+            tail = Tail(Image(generation))
+        return QueueControl(
+            tail, queue_settings(self.settings), keeper,
+            lambda event: self.controller.send(event), lambda *words: self.controller.remark(*words),
+        )  # fmt: skip
+
+    async def _serve_queue(self, queue: QueueControl, stack: contextlib.AsyncExitStack) -> None:
+        """Before any server is started or adopted: it looks for the link at once."""
+        secret = cluster_secret(self._paths.secret)
+        links = queue.links = LinkServer(queue, secret, self.settings.cluster_id)
+        if self.settings.runtime == "docker":
+            await links.listen_tcp("0.0.0.0", self.settings.link_port)
+        else:
+            await links.listen_unix(self._paths.queue_socket)
+        stack.push_async_callback(links.close)
 
     def _greeted(self, hello: dict[str, Any]) -> None:
         self._starts = hello["starts"]
@@ -98,6 +129,8 @@ class Assembly:
 
     async def run(self, stack: contextlib.AsyncExitStack) -> None:
         """Adopt, then serve until cancelled."""
+        if self.queue is not None:
+            await self._serve_queue(self.queue, stack)
         await self.controller.step(f.Started(tuple(await self._runtime.list()), cold=self._starts <= 1))
         self.adopted = True
         await self._feed.start(self._paths.feed_socket)
@@ -107,6 +140,8 @@ class Assembly:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.controller.run())
             tasks.create_task(self._prober.run())
+            if self.queue is not None:
+                tasks.create_task(self.queue.run())
 
     async def _serve_waits(self, stack: contextlib.AsyncExitStack) -> None:
         service, path = Service(self.tickets.handle), self._paths.loop_socket
@@ -157,7 +192,19 @@ class Assembly:
             replica["since"] = round(replica["since"] + self._clock_offset_s, 3)
         epoch = self.controller.epoch
         ring = self.controller.layout.describe()
-        return {**view, "ring": ring, "version": epoch.version, "generation": epoch.generation}
+        answer = {**view, "ring": ring, "version": epoch.version, "generation": epoch.generation}
+        return answer if self.queue is None else {**answer, "queue": self._describe_queue(self.queue, view["replicas"])}
+
+    def _describe_queue(self, queue: QueueControl, replicas: list[dict[str, Any]]) -> dict[str, Any]:
+        """Adds each replica's `queue_address`, where its clients on this host connect."""
+        brokers = queue.tail.image.brokers
+        addresses: list[str] = []
+        for replica in replicas:
+            broker = brokers.get(replica["node_id"])
+            address = broker.listeners.get("CLIENT") if broker is not None and not broker.fenced else None
+            replica["queue_address"] = f"{address[0]}:{address[1]}" if address else None
+            addresses += [replica["queue_address"]] if address else []
+        return {"bootstrap": ",".join(addresses), **queue.queue.view()}
 
     def replicas(self) -> dict[str, Any]:
         return self.controller.fleet.replicas()
@@ -184,6 +231,7 @@ class Assembly:
             runtime=settings.runtime,
             ring_hash=settings.ring_hash,
             policy=settings.policy,
+            queue=None if self.queue is None else self.queue.queue.view(),
         )
 
     def _states(self) -> Counter[str]:
@@ -214,12 +262,13 @@ def make_runtime(settings: Settings, paths: Paths, generation: int) -> Runtime:
                     server_command=tuple(shlex.split(settings.server_command)),
                     home_format=settings.home_format,
                     id_kind=settings.id_kind,
+                    env=queue_env(settings, paths),
                 )
             )
         case "docker":
             from loadbalancer.spawn.docker import DockerRuntime  # 0.2 s, for those who use it
 
-            return DockerRuntime(docker_options(settings))
+            return DockerRuntime(docker_options(settings, paths))
         case "static":
             return StaticRuntime(
                 ReplicaSpec(name, number, number) for number, name in enumerate(backend_weights(settings), start=1)
@@ -228,7 +277,36 @@ def make_runtime(settings: Settings, paths: Paths, generation: int) -> Runtime:
             return FakeRuntime(settings.home_format, settings.id_kind)
 
 
-def docker_options(settings: Settings) -> DockerOptions:
+def queue_settings(settings: Settings) -> QueueSettings:
+    return QueueSettings(
+        partitions=settings.num_partitions,
+        replication=settings.replication_factor,
+        offsets_partitions=settings.offsets_partitions,
+        synced=settings.queue_fsync == "always",
+        max_moves=settings.queue_moves,
+    )
+
+
+def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
+    """What a server is told of the queue. Raises OSError, if the secret can't be kept."""
+    if not settings.has_queue:
+        return {}
+    secret = cluster_secret(paths.secret)
+    common = {
+        "CAROUSEL_CLUSTER": settings.cluster_id,
+        "FSYNC": settings.queue_fsync,
+        "NUM_PARTITIONS": str(settings.num_partitions),
+        "DEFAULT_REPLICATION_FACTOR": str(settings.replication_factor),
+        "AUTO_CREATE_TOPICS": "true" if settings.auto_create_topics else "false",
+        "OFFSETS_PARTITIONS": str(settings.offsets_partitions),
+    }
+    if settings.runtime == "docker":
+        host = settings.link_host or socket.gethostname()
+        return {**common, "CONTROL": f"{host}:{settings.link_port}", "CLUSTER_SECRET": secret}
+    return {**common, "CONTROL": f"unix:{paths.queue_socket}", "CLUSTER_SECRET_FILE": str(paths.secret)}
+
+
+def docker_options(settings: Settings, paths: Paths) -> DockerOptions:
     return DockerOptions(
         cluster_id=settings.cluster_id,
         network=settings.network,
@@ -239,6 +317,7 @@ def docker_options(settings: Settings) -> DockerOptions:
         cpus=settings.replica_cpus,
         home_format=settings.home_format,
         id_kind=settings.id_kind,
+        env=queue_env(settings, paths),
     )
 
 
@@ -260,6 +339,8 @@ def fleet_settings(settings: Settings, respawns: bool) -> FleetSettings:
         reserved_names=FRONT_DOOR_ALIASES,
         name_prefix=settings.name_prefix,
         weights=tuple(backend_weights(settings).items()),
+        queue=settings.has_queue,
+        leave_timeout_s=settings.leave_timeout,
     )
 
 

@@ -20,6 +20,7 @@ from loadbalancer.fleet import Fleet
 from loadbalancer.health import ProbeTarget
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
+from loadbalancer.queue_words import Ended
 from loadbalancer.snapshot import Epoch, Member, Snapshot
 from loadbalancer.spawn.base import NameInUse, Runtime, SpawnError
 
@@ -37,12 +38,20 @@ class Keeper(Protocol):
     async def commit(self, record: dict[str, Any] | None, events: list[Event]) -> None: ...
 
 
+class Queue(Protocol):
+    """Whom the fleet's news are told (aio/queue_control.py)."""
+
+    def send(self, event: Ended) -> None: ...
+
+    def tell_members(self, wanted: frozenset[int], leaving: frozenset[int], joining: frozenset[int]) -> None: ...
+
+
 class Controller:
     """Owns the fleet; everybody else sends it events. `generation` is this control's, committed before."""
 
     def __init__(
         self, fleet: Fleet, layout: Layout, runtime: Runtime, keeper: Keeper, feed: FeedServer, events: EventLog,
-        tickets: Tickets, generation: int, on_step: Callable[[], None],
+        tickets: Tickets, generation: int, on_step: Callable[[], None], queue: Queue | None = None,
     ) -> None:  # fmt: skip
         self.fleet = fleet
         self.layout = layout
@@ -54,6 +63,7 @@ class Controller:
         self._feed = feed
         self._tickets = tickets
         self._on_step = on_step
+        self.queue = queue
         self._inbox: asyncio.Queue[f.Event | f.Note] = asyncio.Queue()
         self._jobs: set[asyncio.Task[None]] = set()
         self._kept: dict[str, Any] | None = None
@@ -84,6 +94,8 @@ class Controller:
         events = [self.events.make(time.time(), note.kind, note.replica, note.reason) for note in notes]
         await self._commit(events)
         self._show(events)
+        if self.queue is not None:
+            self.queue.tell_members(*self.fleet.nodes())  # before a newcomer is spawned, which will register
         for effect in effects:
             self._carry_out(effect)
         self._schedule(loop)
@@ -128,6 +140,9 @@ class Controller:
                 self.start(self._end(effect, self._runtime.kill(effect.name)))
             case f.Discard():
                 self.start(self._runtime.discard(effect.node_id))
+            case f.Ended():
+                if self.queue is not None:
+                    self.queue.send(Ended(effect.node_id))
             case f.Publish():
                 self._publish()
             case f.Answer():

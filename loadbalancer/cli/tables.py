@@ -27,9 +27,19 @@ def cluster_table(cluster: dict[str, Any], now: float) -> Group:
         f"{healthy} of {cluster['target']} replicas healthy",
         table,
         *(escape(f"{replica['name']}: {replica['reason']}") for replica in replicas if _asks_why(replica)),
+        *([_queue_line(cluster["queue"])] if "queue" in cluster else []),
         f"ring {ring['hash']}: {ring['slots']} slots, {ring['virtual_nodes']} virtual nodes; "
         f"layout version {cluster['version']}",
     )
+
+
+def _queue_line(queue: dict[str, Any]) -> str:
+    moves = queue["moves"]
+    words = [f"queue {queue['bootstrap'] or '-'}: {queue['topics']} topics, {queue['partitions']} partitions"]
+    words += [f"{queue[name]} {name.replace('_', '-')}" for name in ("offline", "under_replicated") if queue[name]]
+    if any(moves.values()):
+        words.append(f"{moves['under_way']} moving, {moves['waiting']} to move")
+    return escape(", ".join(words))
 
 
 def _table(*headings: str) -> Table:

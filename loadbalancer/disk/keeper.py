@@ -1,11 +1,12 @@
 """The store behind a thread of its own: control's loop never waits for a disk, only for this thread's word."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from loadbalancer.disk.store import Store, StoreError
+from loadbalancer.disk.store import QueueState, Store, StoreError
 from loadbalancer.event_log import Event
 from loadbalancer.logs import get_logger
 
@@ -46,6 +47,16 @@ class Keeper:
     def _commit(self, record: dict[str, Any] | None, events: list[Event]) -> None:
         assert self._store is not None
         self._store.commit(record, events)
+
+    async def load_queue(self) -> QueueState:
+        """Raises StoreError."""
+        assert self._store is not None
+        return await self._call(self._store.load_queue)
+
+    async def append_queue(self, after: int, records: Sequence[Mapping[str, Any]], snapshot: QueueState | None) -> None:
+        """Records behind version `after`, synced. Raises StoreError, an OSError; then nothing was appended."""
+        assert self._store is not None
+        await self._call(self._store.append_queue, after, records, snapshot)
 
     async def _call(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)

@@ -1,8 +1,10 @@
-"""What control keeps on disk: its generation, the fleet's record, and the newest events, in one SQLite file.
+"""What control keeps on disk: its generation, the fleet's record, the queue's log and the newest events, in one
+SQLite file.
 
 The record is one JSON value, not a table for each of its parts: it is small (some kB), always written
 whole, and read once, so tables would only add ways to be half right. Events are rows, since they are
-appended and trimmed.
+appended and trimmed. So are the queue's records (wire/cluster.py), whose number is the version that they make; a
+snapshot now and then takes the place of those before it.
 
 All calls block and belong on one thread at a time (disk/keeper.py); the file may be opened on another. The
 record and the generation are synced (synchronous=FULL); events alone are not (NORMAL): losing the last of
@@ -13,8 +15,9 @@ R4): a control that was thought dead and comes back writes nothing.
 import json
 import sqlite3
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ CREATE TABLE IF NOT EXISTS events (
     id INTEGER PRIMARY KEY, time REAL NOT NULL,
     kind TEXT NOT NULL, replica TEXT NOT NULL, reason TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS queue_log (version INTEGER PRIMARY KEY, record TEXT NOT NULL);
 """
 DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -40,6 +44,15 @@ DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 class StoreError(OSError):
     """The disk's fault (full, read-only, gone) or, if the text says so, a newer control's. Nothing was
     written by this call; what was there stays. Worth trying again later; the caller goes on without."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """The queue's records: a `snapshot` at `version`, and those behind it."""
+
+    version: int = 0
+    snapshot: Sequence[Mapping[str, Any]] = ()
+    records: Sequence[Mapping[str, Any]] = ()
 
 
 class Store:
@@ -109,6 +122,36 @@ class Store:
             if rows:
                 self._append(rows)
 
+    def load_queue(self) -> QueueState:
+        """What was appended. Raises StoreError, also if there is a gap in it."""
+        with _errors():
+            text = self._read_meta("queue_snapshot")
+            rows = self._connection.execute("SELECT version, record FROM queue_log ORDER BY version").fetchall()
+        try:
+            kept: dict[str, Any] = json.loads(text) if text else {"version": 0, "records": []}
+            state = QueueState(kept["version"], kept["records"], [json.loads(record) for _, record in rows])
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"the queue's log can't be read: {error!r}") from error
+        if [version for version, _ in rows] != list(range(state.version + 1, state.version + len(rows) + 1)):
+            raise StoreError(f"the queue's log has a gap behind version {state.version}")
+        return state
+
+    def append_queue(self, after: int, records: Iterable[Mapping[str, Any]], snapshot: QueueState | None) -> None:
+        """The records behind version `after`, synced, all or none; with `snapshot`, what it holds goes from the log.
+        Raises StoreError.
+
+        Versions that are there already are replaced: an append whose outcome was not known was never told anybody.
+        """
+        rows = [(version, _compact(record)) for version, record in enumerate(records, start=after + 1)]
+        with self._transaction("FULL"):
+            self._refuse_if_over()
+            self._connection.execute("DELETE FROM queue_log WHERE version > ?", (after,))
+            self._connection.executemany("INSERT INTO queue_log VALUES (?, ?)", rows)
+            if snapshot is not None:
+                kept = {"version": snapshot.version, "records": list(snapshot.snapshot)}
+                self._write_meta("queue_snapshot", _compact(kept))
+                self._connection.execute("DELETE FROM queue_log WHERE version <= ?", (snapshot.version,))
+
     def events(self) -> list[Event]:
         """The kept events, ids ascending. Raises StoreError."""
         with _errors():
@@ -145,6 +188,10 @@ class Store:
                 with suppress(sqlite3.Error):  # a full disk has rolled it back already
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+def _compact(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from loadbalancer.fleet_words import (
     Drained,
     DrainRequested,
     Effect,
+    Ended,
     Event,
     Exited,
     Kill,
@@ -71,6 +72,7 @@ class Story:
         self.stopped: list[str] = []
         self.adopted: list[str] = []
         self.discarded: list[int] = []
+        self.told_ends: list[int] = []
         self.born: dict[str, float] = {}
         self._draining: set[str] = set()
         self._pending: dict[str, int] = {}  # name -> node id of spawns under way
@@ -252,6 +254,8 @@ class Story:
                 self.notes.append((self.now, effect))
             case Discard():
                 self._discard(effect.node_id)
+            case Ended():
+                self.told_ends.append(effect.node_id)
             case _:
                 self.adopted.append(effect.name)
 
