@@ -13,6 +13,7 @@ What holds: `handle` raises nothing that is a client's fault; a call whose answe
 order on a connection is the listener's business.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +23,17 @@ from wire.primitives import Data
 
 Answer = bytes | Sequence[Data]
 """A whole frame (length, header, body), in one piece or in several to be written one after another."""
+
+
+class LazyAnswer(ABC):
+    """An answer that is made only when its connection can take it, so that it holds no memory before (Fetch)."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def make(self, room: int) -> Answer:
+        """The whole frame, of about `room` bytes at most where that can be chosen. Called once, or never if the
+        connection is gone."""
 
 
 class Later(Enum):
@@ -41,4 +53,4 @@ class Call:
     host: str
     listener: str
     now: Now
-    reply: Callable[[Answer], None]
+    reply: Callable[[Answer | LazyAnswer], None]
