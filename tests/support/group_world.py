@@ -55,9 +55,12 @@ class Asked:
 
 
 class GroupWorld:
-    """A server that leads all partitions of `__consumer_offsets`. Appends are durable at once while `is_durable`;
-    otherwise they wait in `appends` for `settle`. `life` counts how often generations may have begun anew: as in Kafka a
-    generation that wasn't stored is forgotten with its coordinator, and a deleted group begins at 1."""
+    """A server that leads all partitions of `__consumer_offsets`.
+
+    Appends are durable at once while `is_durable`; otherwise they wait in `appends` for `settle`. `life` counts how
+    often generations may have begun anew: as in Kafka one that wasn't stored is forgotten with its coordinator, and a
+    group that was deleted begins at 1 again.
+    """
 
     def __init__(self, settings: GroupSettings = SETTINGS, partitions: int = 1) -> None:
         self.now = START

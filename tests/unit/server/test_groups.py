@@ -1,19 +1,18 @@
 """`server.groups`: answers once, effects in order, none within another; and what is replayed."""
 
 import unittest
-from collections.abc import Callable
 from typing import Any
 
 from support.group_world import SETTINGS, START, GroupWorld
 
-from server.api.shape import Call, Later
+from server.api.shape import Later
 from server.group_words import Commit, DeleteGroup, NewOffset, OffsetsOutcome
 from server.groups import Groups
 from server.offset_records import OffsetKey, encode_key
 from wire.batches import assemble, read_header
 from wire.errors import ErrorCode
 from wire.primitives import WireError
-from wire.records import NewRecord, encode_batch, records_of
+from wire.records import NewRecord, encode_batch
 
 
 def commit(ticket: int, offset: int) -> Commit:
@@ -58,29 +57,22 @@ class AskTest(unittest.TestCase):
 
 class OrderTest(unittest.TestCase):
     def test_what_follows_from_a_reply_comes_behind_what_was_decided_before(self) -> None:
-        """Both commits of one client are durable at once, and each answer brings its next request."""
-        log: list[int] = []
-
-        def append(_: int, batch: bytearray, done: Callable[[ErrorCode, Any], None]) -> None:
-            log.append(next(records_of(batch)).offset)
-            done(ErrorCode.NONE, START)
-
-        groups = Groups(SETTINGS, str, append)
-        groups.partitions = 1
-        groups.lead(0, START)
-        groups.finish_loading(0, START)
-        answers: list[Any] = []
+        """A reply brings the connection's next request, whose record is durable at once: nothing is done inside."""
+        world = GroupWorld()
+        world.is_durable = False
+        seen: list[Any] = []
 
         def reply(frame: Any) -> None:
-            answers.append(frame)
-            if len(answers) < 5:
-                call = Call(0, 1, None, "h", "l", START, reply)
-                found = groups.ask(call, commit(groups.next_ticket(), len(answers)), frame_of)
-                if found is not Later.PARKED:
-                    reply(found)
+            seen.append(frame)
+            if len(seen) == 1:
+                world.is_durable = True
+                call = world.call(0, seen.append)
+                seen.append(world.groups.ask(call, commit(world.groups.next_ticket(), 2), frame_of))
 
-        reply(b"start")
-        self.assertEqual(len(answers), 5)
+        world.groups.ask(world.call(0, reply), commit(world.groups.next_ticket(), 1), frame_of)
+        world.settle()
+        self.assertEqual(seen, [b"code 0", Later.PARKED, b"code 0"])
+        self.assertEqual(world.committed().offset, 2)
 
     def test_a_reply_that_raises_blocks_nobody(self) -> None:
         world = GroupWorld()

@@ -67,6 +67,15 @@ class LeaderTest(unittest.TestCase):
         self.assertTrue(roster.elect())
         self.assertEqual(roster.leader, "b")
 
+    def test_one_that_leads_and_has_joined_stays(self) -> None:
+        a, b = member("a", "x"), member("b", "x")
+        roster = roster_of(a, b)
+        roster.leader = "b"
+        roster.park_join(a, 1)
+        roster.park_join(b, 2)
+        self.assertTrue(roster.elect())
+        self.assertEqual(roster.leader, "b")
+
 
 class StaticTest(unittest.TestCase):
     def test_a_new_id_keeps_place_and_leadership(self) -> None:
