@@ -6,7 +6,8 @@ from typing import Final
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.members import Member, Roster
+from server.members import Member, Roster, member_of, stored_member
+from server.now import Now
 from wire.errors import ErrorCode
 
 NAMES: Final = ("range", "roundrobin", "sticky")
@@ -106,3 +107,12 @@ class WaitingTest(unittest.TestCase):
         roster.add(member("b", "x"))
         self.assertFalse(roster.all_joined)
         self.assertEqual(roster.unpark_join(a), 2)
+
+
+class StoredTest(unittest.TestCase):
+    def test_there_and_back(self) -> None:
+        a = member("a", "x", "y", instance="i")
+        back = member_of(stored_member(a, "y", b"assigned"), "y", Now(100, 0))
+        self.assertEqual((back.member_id, back.instance_id, back.assignment), ("a", "i", b"assigned"))
+        self.assertEqual((back.protocols, back.expires_ms), ((("y", b"y"),), 110))
+        self.assertEqual(stored_member(back, "y", None), stored_member(a, "y", b"assigned"))
