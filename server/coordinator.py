@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
 
+from server.append_errors import to_committer, to_member
 from server.group import ClassicGroup
 from server.group_words import (
     Answer,
@@ -377,7 +378,7 @@ class Coordinator:
             group.unmark_deleting()
 
     def _stored(self, group: ClassicGroup, then: SyncStored | RejoinStored, code: ErrorCode, now: Now) -> list[Effect]:
-        return self._carry_out(group, group.stored(then, _GROUP_ANSWERS.get(code, code), now), now)
+        return self._carry_out(group, group.stored(then, to_member(code), now), now)
 
     # --- queries -----------------------------------------------------------------------------------------------
 
@@ -458,42 +459,18 @@ def _expiry_of(group: ClassicGroup) -> Expiry:
 
 def _answer_commit(event: Commit, codes: tuple[ErrorCode, ...], code: ErrorCode, _: Now) -> list[Effect]:
     if code:
-        code = _COMMIT_ANSWERS.get(code, code)
+        code = to_committer(code)
         codes = tuple([refused or code for refused in codes])
     return [Answer(event.ticket, OffsetsOutcome(code, codes))]
 
 
 def _answer_deletion(event: DeleteOffsets, codes: tuple[ErrorCode, ...], code: ErrorCode, _: Now) -> list[Effect]:
-    return [Answer(event.ticket, OffsetsOutcome(_GROUP_ANSWERS.get(code, code), codes))]
+    return [Answer(event.ticket, OffsetsOutcome(to_member(code), codes))]
 
 
 def _answer_group(ticket: int, code: ErrorCode, _: Now) -> list[Effect]:
-    return [Answer(ticket, _GROUP_ANSWERS.get(code, code))]
+    return [Answer(ticket, to_member(code))]
 
 
 def _settle_nothing(_: bool) -> None:
     """A group's own state is in its machine."""
-
-
-_GROUP_ANSWERS: Final = {
-    **dict.fromkeys(
-        (
-            ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-            ErrorCode.NOT_ENOUGH_REPLICAS,
-            ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-            ErrorCode.REQUEST_TIMED_OUT,
-        ),
-        ErrorCode.COORDINATOR_NOT_AVAILABLE,
-    ),
-    **dict.fromkeys((ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR), ErrorCode.NOT_COORDINATOR),
-    **dict.fromkeys((ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE), ErrorCode.UNKNOWN_SERVER_ERROR),
-}
-"""What a log's error is to a group's member, who knows coordinators and no logs (Kafka's
-`appendGroupMetadataErrorToResponseError`)."""
-
-_COMMIT_ANSWERS: Final = {
-    **_GROUP_ANSWERS,
-    **dict.fromkeys(
-        (ErrorCode.MESSAGE_TOO_LARGE, ErrorCode.RECORD_LIST_TOO_LARGE), ErrorCode.INVALID_COMMIT_OFFSET_SIZE
-    ),
-}

@@ -42,9 +42,9 @@ from server.group_words import (
     SyncStored,
     Tick,
 )
-from server.members import Member, Roster
+from server.members import Member, Roster, member_of, stored_member
 from server.now import Now
-from server.offset_records import GroupValue, StoredMember
+from server.offset_records import GroupValue
 from server.subscriptions import CONSUMER, subscribed_topics
 from wire.errors import ErrorCode
 
@@ -122,7 +122,7 @@ class ClassicGroup:
         self.generation, self.protocol, self.since_ms = value.generation, value.protocol, value.since_ms
         self.protocol_type = value.protocol_type or None
         for stored in value.members:
-            self.roster.add(_member_of(stored, value.protocol, now))
+            self.roster.add(member_of(stored, value.protocol, now))
         if value.leader is not None and value.leader in self.roster:
             self.roster.leader = value.leader
         self.state = _STABLE if value.members else _EMPTY
@@ -545,15 +545,8 @@ class ClassicGroup:
     def _value(self, assignments: dict[str, bytes] | None = None) -> GroupValue:
         """What is stored; without `assignments` the ones that hold."""
         members = [
-            StoredMember(
-                member.member_id,
-                member.instance_id,
-                member.client_id,
-                member.client_host,
-                member.rebalance_timeout_ms,
-                member.session_timeout_ms,
-                member.metadata(self.protocol),
-                member.assignment if assignments is None else assignments.get(member.member_id, b""),
+            stored_member(
+                member, self.protocol, None if assignments is None else assignments.get(member.member_id, b"")
             )
             for member in self.roster.members.values()
         ]
@@ -561,20 +554,6 @@ class ClassicGroup:
         return GroupValue(
             self.protocol_type or "", self.generation, self.protocol, leader, self.since_ms, tuple(members)
         )
-
-
-def _member_of(stored: StoredMember, protocol: str | None, now: Now) -> Member:
-    return Member(
-        stored.member_id,
-        stored.instance_id,
-        stored.client_id,
-        stored.client_host,
-        stored.session_timeout_ms,
-        stored.rebalance_timeout_ms,
-        ((protocol or "", stored.subscription),),
-        stored.assignment,
-        now.steady_ms + stored.session_timeout_ms,
-    )
 
 
 _HANDLERS: Final[dict[type, Callable[[ClassicGroup, Any], None]]] = {

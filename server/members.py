@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from server.group_words import Protocols, Ticket
+from server.now import Now
+from server.offset_records import StoredMember
 from wire.errors import ErrorCode
 
 
@@ -167,3 +169,35 @@ class Roster:
     def rebalance_timeout_ms(self) -> int:
         """How long to wait for the slowest."""
         return max((member.rebalance_timeout_ms for member in self.members.values()), default=0)
+
+
+# --- in the log ---------------------------------------------------------------------------------------------
+
+
+def stored_member(member: Member, protocol: str | None, assignment: bytes | None) -> StoredMember:
+    """What the log is to know of a member; its assignment that holds where there is no new one."""
+    return StoredMember(
+        member.member_id,
+        member.instance_id,
+        member.client_id,
+        member.client_host,
+        member.rebalance_timeout_ms,
+        member.session_timeout_ms,
+        member.metadata(protocol),
+        member.assignment if assignment is None else assignment,
+    )
+
+
+def member_of(stored: StoredMember, protocol: str | None, now: Now) -> Member:
+    """The member that the log knows, with a whole session time to be heard."""
+    return Member(
+        stored.member_id,
+        stored.instance_id,
+        stored.client_id,
+        stored.client_host,
+        stored.session_timeout_ms,
+        stored.rebalance_timeout_ms,
+        ((protocol or "", stored.subscription),),
+        stored.assignment,
+        now.steady_ms + stored.session_timeout_ms,
+    )

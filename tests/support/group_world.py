@@ -37,6 +37,7 @@ class Asked:
     """What was asked, and its outcomes: none yet, or one; more would be a fault."""
 
     event: Any
+    life: int
     outcomes: list[Any] = field(default_factory=list[Any])
 
     @property
@@ -54,14 +55,19 @@ class Asked:
 
 
 class GroupWorld:
-    """A server that leads all partitions of `__consumer_offsets`. Appends are durable at once while `is_durable`;
-    otherwise they wait in `appends` for `settle`."""
+    """A server that leads all partitions of `__consumer_offsets`.
+
+    Appends are durable at once while `is_durable`; otherwise they wait in `appends` for `settle`. `life` counts how
+    often generations may have begun anew: as in Kafka one that wasn't stored is forgotten with its coordinator, and a
+    group that was deleted begins at 1 again.
+    """
 
     def __init__(self, settings: GroupSettings = SETTINGS, partitions: int = 1) -> None:
         self.now = START
         self.settings = settings
         self.is_durable = True
         self.is_confirmed = True
+        self.life = 0
         self.appends: list[tuple[int, bytearray, Callable[[ErrorCode, Now], None]]] = []
         self.logs: dict[int, list[bytes]] = {partition: [] for partition in range(partitions)}
         self.asked: list[Asked] = []
@@ -81,6 +87,7 @@ class GroupWorld:
 
     def fail_over(self) -> None:
         """Another server takes over: it knows the log, and nothing else."""
+        self.life += 1
         for partition in self.logs:
             self.groups.resign(partition, self.now)
         self.appends.clear()
@@ -119,7 +126,7 @@ class GroupWorld:
     # --- asking, as values
 
     def ask(self, event: Request) -> Asked:
-        asked = Asked(event)
+        asked = Asked(event, self.life)
         self.asked.append(asked)
         call = self.call(0, asked.outcomes.append)
         frame: Any = self.groups.ask(call, event, _same)
@@ -197,7 +204,9 @@ class GroupWorld:
         return self.ask(DeleteOffsets(self.groups.next_ticket(), group, partitions))
 
     def delete_group(self, group: str = "g") -> Asked:
-        return self.ask(DeleteGroup(self.groups.next_ticket(), group))
+        asked = self.ask(DeleteGroup(self.groups.next_ticket(), group))
+        self.life += asked.waits or asked.code == ErrorCode.NONE
+        return asked
 
     # --- asking for what is known
 
