@@ -30,6 +30,7 @@ LEAVE_GROUP: Final = 13
 SYNC_GROUP: Final = 14
 DESCRIBE_GROUPS: Final = 15
 LIST_GROUPS: Final = 16
+SASL_HANDSHAKE: Final = 17
 API_VERSIONS: Final = 18
 CREATE_TOPICS: Final = 19
 DELETE_TOPICS: Final = 20
@@ -39,6 +40,7 @@ OFFSET_FOR_LEADER_EPOCH: Final = 23
 DESCRIBE_CONFIGS: Final = 32
 ALTER_CONFIGS: Final = 33
 DESCRIBE_LOG_DIRS: Final = 35
+SASL_AUTHENTICATE: Final = 36
 CREATE_PARTITIONS: Final = 37
 DELETE_GROUPS: Final = 42
 ELECT_LEADERS: Final = 43
@@ -50,6 +52,8 @@ BROKER_REGISTRATION: Final = 62
 BROKER_HEARTBEAT: Final = 63
 ALLOCATE_PRODUCER_IDS: Final = 67
 DESCRIBE_TOPIC_PARTITIONS: Final = 75
+METADATA_POLL: Final = 10_000
+"""Ours (`wire.cluster_link`): far above what Kafka gives away."""
 
 PUBLIC: Final = (
     Api(PRODUCE, "produce", 3, 13, 9),
@@ -85,12 +89,14 @@ PUBLIC: Final = (
 """What clients may ask."""
 
 INTERNAL: Final = (
+    Api(SASL_HANDSHAKE, "sasl_handshake", 0, 1, None),
+    Api(SASL_AUTHENTICATE, "sasl_authenticate", 0, 2, 2),
     Api(ALTER_PARTITION, "alter_partition", 2, 3, 2),
     Api(BROKER_REGISTRATION, "broker_registration", 0, 4, 0),
     Api(BROKER_HEARTBEAT, "broker_heartbeat", 0, 2, 0),
     Api(ALLOCATE_PRODUCER_IDS, "allocate_producer_ids", 0, 0, 0),
 )
-"""What servers ask control (specs/cluster-rules.md, R9); never advertised to clients."""
+"""What servers ask control and each other (specs/cluster-rules.md, R9); never advertised to clients."""
 
 APIS: Final = {api.key: api for api in PUBLIC + INTERNAL}
 
@@ -109,7 +115,7 @@ REQUEST_HEADERS: Final = {
     (api.key, version): 2 if is_flexible(api.key, version) else 1
     for api in PUBLIC + INTERNAL
     for version in range(api.lowest, api.highest + 1)
-}
+} | {(METADATA_POLL, 0): 1}
 """The header version of each served (API key, version); what is missing here is not served."""
 
 
