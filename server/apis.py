@@ -13,6 +13,7 @@ from server.api import (
     k00_produce,
     k01_fetch,
     k02_list_offsets,
+    k03_metadata,
     k08_offset_commit,
     k09_offset_fetch,
     k10_find_coordinator,
@@ -22,6 +23,7 @@ from server.api import (
     k14_sync_group,
     k15_describe_groups,
     k16_list_groups,
+    k18_api_versions,
     k21_delete_records,
     k22_init_producer_id,
     k23_offset_for_leader_epoch,
@@ -46,6 +48,7 @@ MODULES: tuple[ModuleType, ...] = (
     k00_produce,
     k01_fetch,
     k02_list_offsets,
+    k03_metadata,
     k08_offset_commit,
     k09_offset_fetch,
     k10_find_coordinator,
@@ -55,6 +58,7 @@ MODULES: tuple[ModuleType, ...] = (
     k14_sync_group,
     k15_describe_groups,
     k16_list_groups,
+    k18_api_versions,
     k21_delete_records,
     k22_init_producer_id,
     k23_offset_for_leader_epoch,
@@ -66,4 +70,7 @@ MODULES: tuple[ModuleType, ...] = (
 
 def registry(modules: Iterable[Any] = MODULES) -> Mapping[int, Api]:
     """By API key."""
-    return {module.KEY: Api(getattr(module, "decode", partial(messages.decode, module.KEY)), module.handle) for module in modules}
+    return {
+        module.KEY: Api(getattr(module, "decode", partial(messages.decode, module.KEY)), module.handle)
+        for module in modules
+    }

@@ -8,14 +8,26 @@ something to look at are looked at once for each turn of the loop, behind the an
 coordinator of a partition is told of the end of its leadership before the partition is.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, cast
 from uuid import UUID
 
 from server.api.broker_context import ParkedFetch
+from server.api.cluster_context import Control, Outcome
 from server.api.shape import Call
+from server.auto_creation import AutoCreation
+from server.cluster_view import Answers, endpoint_of
+from server.control_requests import (
+    ALLOCATE_VERSION,
+    ALTER_PARTITION_VERSION,
+    Proposal,
+    allocate_producer_ids,
+    allocated,
+    alter_partition,
+    altered,
+)
 from server.fetch_sessions import FetchSessions
 from server.group_words import GroupSettings
 from server.groups import Groups
@@ -31,10 +43,13 @@ from wire.cluster import NO_LEADER, Image
 from wire.cluster import Partition as PartitionState
 from wire.errors import ErrorCode
 from wire.primitives import WireError
+from wire.versions import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION
 
 OFFSETS_TOPIC: Final = "__consumer_offsets"
 
 INTERNAL_LISTENER: Final = "INTERNAL"
+
+CONTROL_TIMEOUT_S: Final = 5.0
 
 REPLAYED_BYTES: Final = 256 * 1024
 """Read at once while a group coordinator loads: about a millisecond of the loop's time."""
@@ -48,7 +63,7 @@ class BrokerSettings:
     lag_ms: int = 30_000  # replica.lag.time.max.ms
     producer_expiry_ms: int = 86_400_000  # producer.id.expiration.ms
     auto_create: bool = True  # auto.create.topics.enable
-    groups: GroupSettings = GroupSettings()
+    groups: GroupSettings = field(default_factory=GroupSettings)
 
 
 class World(Protocol):
@@ -74,18 +89,6 @@ class World(Protocol):
         """`Broker.deadlines` has something before all else."""
         ...
 
-    def alter_partition(self, partition: Partition, isr: tuple[int, ...]) -> None:
-        """AlterPartition to control; its answer goes to `Partition.altered`."""
-        ...
-
-    def allocate_producer_ids(self) -> None:
-        """AllocateProducerIds to control; its answer goes to `give_producer_ids`."""
-        ...
-
-    def create_topic(self, name: str) -> None:
-        """Have control create it with the default settings, if it doesn't exist."""
-        ...
-
     def leaders_changed(self) -> None:
         """What `followed` yields may have changed."""
         ...
@@ -99,15 +102,20 @@ class Broker:
     def __init__(
         self,
         node_id: int,
+        cluster_id: str,
         settings: BrokerSettings,
         world: World,
+        control: Control,
         clock: Callable[[], Now],
         new_id: Callable[[], str],
         new_number: Callable[[], int],
     ) -> None:
         self.node_id = node_id
+        self.cluster_id = cluster_id
         self.settings = settings
         self.image = Image()
+        self.answers = Answers()
+        self.control = control
         self.sessions = FetchSessions(new_number)
         self.deadlines = Deadlines()
         self.opening: set[Partition] = set()
@@ -116,6 +124,10 @@ class Broker:
         self._clock = clock
         self._partitions: dict[tuple[str, int], Partition] = {}
         self._by_topic: dict[Topic, dict[int, Partition]] = {}
+        self._creation = AutoCreation(control)
+        self._proposals: dict[Partition, tuple[int, ...]] = {}
+        self._unanswered: dict[Partition, tuple[int, ...]] = {}
+        """Proposals that control may or may not have seen."""
         self._woken: list[ParkedFetch] = []
         self._loading: dict[int, Iterator[None]] = {}
         self._producer_ids = range(0)
@@ -240,10 +252,7 @@ class Broker:
         return None if state is None else CurrentLeader(state.leader, state.leader_epoch)
 
     def endpoint_of(self, node_id: int, listener: str) -> Endpoint | None:
-        broker = self.image.brokers.get(node_id)
-        if broker is None or broker.fenced or listener not in broker.listeners:
-            return None
-        return Endpoint(node_id, *broker.listeners[listener], broker.rack)
+        return endpoint_of(self.image, node_id, listener)
 
     def held(self) -> list[Partition]:
         return sorted(self._partitions.values(), key=lambda partition: (partition.topic, partition.number))
@@ -268,9 +277,13 @@ class Broker:
                 self.groups.resign(partition.number, now)
             partition.failed(error, now)
 
-    def auto_create(self, topic: Topic) -> None:
-        if self.settings.auto_create and isinstance(topic, str):
-            self._world.create_topic(topic)
+    @property
+    def auto_creates_topics(self) -> bool:
+        return self.settings.auto_create
+
+    def create_topics(self, names: Sequence[str], done: Callable[[], None]) -> None:
+        """See `server.api.cluster_context`."""
+        self._creation.create(names, done)
 
     def check_replica(self, call: Call, replica_id: int, replica_epoch: int) -> ErrorCode:
         """R9. That it may use the listener at all was proven when it logged in."""
@@ -299,12 +312,17 @@ class Broker:
         """Also once at the start. At most one question is under way."""
         if not self._has_asked_ids:
             self._has_asked_ids = True
-            self._world.allocate_producer_ids()
+            body = allocate_producer_ids(self.node_id, self._broker_epochs())
+            self.control.ask(ALLOCATE_PRODUCER_IDS, ALLOCATE_VERSION, body, CONTROL_TIMEOUT_S, self._given_producer_ids)
 
-    def give_producer_ids(self, block: range) -> None:
-        """Control's answer, or an empty block when there was none: it is asked again when one is needed."""
+    def _given_producer_ids(self, outcome: Outcome) -> None:
+        """Where there is no answer it is asked again when the next one is needed."""
         self._has_asked_ids = False
-        self._next_ids = block or self._next_ids
+        if isinstance(outcome, memoryview):
+            self._next_ids = allocated(outcome) or self._next_ids
+
+    def _broker_epochs(self) -> dict[int, int]:
+        return {node: broker.epoch for node, broker in self.image.brokers.items()}
 
     # --- partitions' host ------------------------------------------------------------------------------------------
 
@@ -325,7 +343,36 @@ class Broker:
         self._world.sync(partition)
 
     def propose_isr(self, partition: Partition, isr: tuple[int, ...]) -> None:
-        self._world.alter_partition(partition, isr)
+        """All of one turn go with one request."""
+        self._proposals[partition] = isr
+        self._world.run_soon()
+
+    def _send_proposals(self) -> None:
+        sent, self._proposals = self._proposals, {}
+        proposals = [
+            Proposal(partition.topic_id, partition.number, partition.leader_epoch, partition.partition_epoch, isr)
+            for partition, isr in sent.items()
+        ]
+        body = alter_partition(self.node_id, self._broker_epochs(), proposals)
+        answered = partial(self._altered, sent)
+        self.control.ask(ALTER_PARTITION, ALTER_PARTITION_VERSION, body, CONTROL_TIMEOUT_S, answered)
+
+    def _altered(self, sent: dict[Partition, tuple[int, ...]], outcome: Outcome) -> None:
+        """R1: what control said. Nothing said isn't "no": it counts as proposed, and is asked again."""
+        now = self._clock()
+        told = list(altered(outcome)) if isinstance(outcome, memoryview) else []
+        for one in told:
+            partition = self._partitions.get((one.topic, one.partition))
+            if partition is not None and sent.pop(partition, None) is not None:
+                partition.altered(one.code, one.isr, one.partition_epoch, now)
+        self._unanswered |= sent
+
+    def ask_again(self) -> None:
+        """Every second or so: proposals without an answer that are still wanted."""
+        unanswered, self._unanswered = self._unanswered, {}
+        for partition, isr in unanswered.items():
+            if partition.proposed == isr and partition.role is Role.LEADER:
+                self.propose_isr(partition, isr)
 
     # --- time ------------------------------------------------------------------------------------------------------
 
@@ -334,6 +381,8 @@ class Broker:
         woken, self._woken = self._woken, []
         for fetch in woken:
             fetch.look(now)
+        if self._proposals:
+            self._send_proposals()
         for number, steps in list(self._loading.items()):
             if next(steps, self) is self:  # the end: `self` stands for "nothing more"
                 self._loading.pop(number, None)
@@ -394,7 +443,7 @@ class Broker:
         """See `server.api.context`."""
         number = self.groups.partition_of(group_id)
         if number is None:
-            self._world.create_topic(OFFSETS_TOPIC)
+            self.create_topics((OFFSETS_TOPIC,), lambda: None)
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         leader = self.leader_of(OFFSETS_TOPIC, number)
         if leader is None or leader.leader_id == NO_LEADER:

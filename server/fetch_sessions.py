@@ -1,13 +1,13 @@
 """Fetch sessions (KIP-227): a follower or consumer of many partitions tells and hears only what has changed. Pure.
 
-The problem: packing an answer about 1 000 partitions costs 0.35 ms even if one of them has news. In a session the server
-remembers what was asked; a request names only changes, and an answer only partitions that have records, another high
+The problem: packing an answer about 1 000 partitions costs 0.35 ms even if one of them has news. In a session the
+server remembers what was asked; a request names only changes, and an answer only partitions that have records, another high
 watermark or log start, or an error.
 
-What holds: epochs count the requests of a session, so that one that got lost is noticed (INVALID_FETCH_SESSION_EPOCH) and
-the client begins anew. Sessions are a convenience: one that is forgotten costs one full request. So there are at most
-`slots` of them, and whoever was silent longest has to leave once it is older than EVICTION_MS; who finds no room is
-answered without a session, which is always right.
+What holds: epochs count the requests of a session, so that one that got lost is noticed (INVALID_FETCH_SESSION_EPOCH)
+and the client begins anew. Sessions are a convenience: one that is forgotten costs one full request. So there are at
+most `slots` of them, and whoever was silent longest has to leave once it is older than EVICTION_MS; who finds no room
+is answered without a session, which is always right.
 """
 
 from collections.abc import Callable, Iterator

@@ -252,7 +252,9 @@ class Partition:
         """The log, if this replica leads in `epoch`. Raises Refused, as KIP-320 has it."""
         log = self.log
         if self.role is not Role.LEADER or log is None:
-            raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER if self.open_error is None else ErrorCode.KAFKA_STORAGE_ERROR)
+            raise Refused(
+                ErrorCode.NOT_LEADER_OR_FOLLOWER if self.open_error is None else ErrorCode.KAFKA_STORAGE_ERROR
+            )
         if epoch not in (ANY_EPOCH, self.leader_epoch):
             raise Refused(
                 ErrorCode.FENCED_LEADER_EPOCH if epoch < self.leader_epoch else ErrorCode.UNKNOWN_LEADER_EPOCH
@@ -286,7 +288,9 @@ class Partition:
             raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         again = log.producers.check(header)
         if again is not None:
-            return Stored(again.base_offset, again.last_offset, again.timestamp_ms if self.rules.has_append_time else -1)
+            return Stored(
+                again.base_offset, again.last_offset, again.timestamp_ms if self.rules.has_append_time else -1
+            )
         append_time_ms = -1
         if self.rules.has_append_time:
             append_time_ms = now.wall_ms

@@ -5,7 +5,7 @@ isn't known or can't be read has the default: whether a value may be set was dec
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from server.log_settings import LogSettings
@@ -40,7 +40,7 @@ BROKER_NAMES: Final[Mapping[str, str]] = {
 class TopicRules:
     """A topic's settings as its partitions need them."""
 
-    log: LogSettings = LogSettings()
+    log: LogSettings = field(default_factory=LogSettings)
     max_message_bytes: int = MAX_MESSAGE_BYTES
     min_insync_replicas: int = 1
     has_append_time: bool = False

@@ -1,10 +1,10 @@
 """Deadlines of what waits: parked fetches and produces. Pure.
 
 The problem: thousands of fetches are parked and unparked each second, nearly all long before their deadline; a heap
-that they are taken out of again costs more than the fetch, and a timer of the loop for each even more. So time is cut into
-slots of some ms, a deadline costs an append to its slot's list, and who isn't waiting any more is passed over when the
-slot is due. Deadlines are met up to one slot late, never early; nobody who waits for half a second can tell. (Kafka's
-timing wheels, with one wheel: `purgatory.purge.interval.requests` isn't needed as no slot outlives its time.)
+that they are taken out of again costs more than the fetch, and a timer of the loop for each even more. So time is cut
+into slots of some ms, a deadline costs an append to its slot's list, and who isn't waiting any more is passed over when
+the slot is due. Deadlines are met up to one slot late, never early; nobody who waits for half a second can tell.
+(Kafka's timing wheels, with one wheel, and nothing to purge as no slot outlives its time.)
 """
 
 from heapq import heappop, heappush

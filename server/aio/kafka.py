@@ -107,6 +107,12 @@ class Listener:
         if self._server is not None:
             self._server.close()
 
+    def end(self) -> None:
+        """Read nothing more; connections are closed as soon as what they asked for is answered."""
+        self.stop_accepting()
+        for connection in list(self.connections):
+            connection.end()
+
     def close(self) -> None:
         """Close all connections; what was written goes out first."""
         self.stop_accepting()
@@ -206,7 +212,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def eof_received(self) -> bool:
         """Answers under way still go out: `printf … | nc` works, as does a client that shuts down its side."""
-        self._end()
+        self.end()
         return True
 
     def pause_writing(self) -> None:
@@ -245,10 +251,10 @@ class Connection(asyncio.BufferedProtocol):
         except WireError as error:
             fields = {"peer": self.host, "listener": self.listener_name, "reason": str(error)}
             _log.info("malformed", extra={"fields": fields})
-            self._end()
+            self.end()
         except Exception:
             _log.exception("failed", extra={"fields": {"peer": self.host, "listener": self.listener_name}})
-            self._end()
+            self.end()
 
     def _serve_one(self, frame: memoryview, now: Now) -> None:
         head = read_head(frame)
@@ -268,6 +274,7 @@ class Connection(asyncio.BufferedProtocol):
         answer = api.handle(asked, api.decode(head.version, frame, head.at), self._context)
         if answer is Later.PARKED:
             self._waiting.append(asked)
+            self.answered(asked)  # it may have come at once
         elif answer is not Later.NO_ANSWER:
             self._put(asked, answer)
 
@@ -288,7 +295,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def answered(self, asked: Asked) -> None:
         """A parked call has its answer."""
-        if self._waiting and self._waiting[0] is asked:
+        if asked.answer is not None and self._waiting and self._waiting[0] is asked:
             self._flush()
 
     def _flush(self) -> None:
@@ -334,7 +341,8 @@ class Connection(asyncio.BufferedProtocol):
         if self._is_reading and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Nothing more is read; answers that are due still go out."""
         self._is_ending = True
         self._pause()
         self._flush()

@@ -2,7 +2,7 @@
 
 Opening logs, syncing them and putting them away blocks on the disk, so it is done by `Syncing`'s threads. What woken
 fetches have to look at is put off to the end of the loop's turn, so that what many producers wrote in one turn is one
-answer. Control's side of it (`Link`) comes from outside: without one, the image is whatever `apply` is given.
+answer. The way to control comes from outside; what it has decided comes by `apply`.
 """
 
 import asyncio
@@ -10,14 +10,16 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
 
 from server.aio.kafka import Budget, Listener, Login
 from server.aio.syncing import Syncing
+from server.api import k18_api_versions
+from server.api.cluster_context import Control
 from server.api.shape import Answer, Call
-from server.apis import Api
+from server.apis import registry
 from server.broker import Broker, BrokerSettings
 from server.log import Log
 from server.log_dirs import create_partition, topic_id_of
@@ -31,6 +33,8 @@ from wire.cluster import Image
 from wire.frames import BufferPool, RequestHead
 
 GROUPS_TICK_S: Final = 0.1
+RETRY_S: Final = 1.0
+
 HOUSEKEEPING_S: Final = 60.0
 """How often retention is looked at, and the recovery point moved to the end (Kafka:
 `log.flush.offset.checkpoint.interval.ms`)."""
@@ -40,18 +44,6 @@ INTERVAL_S: Final = 1.0
 
 DELETE_DELAY_S: Final = 60.0
 """`file.delete.delay.ms`"""
-
-
-class Link(Protocol):
-    """What a server asks of control. Each answer goes to the broker."""
-
-    def alter_partition(self, partition: Partition, isr: tuple[int, ...]) -> None: ...
-
-    def allocate_producer_ids(self) -> None: ...
-
-    def create_topic(self, name: str) -> None: ...
-
-    def leaders_changed(self) -> None: ...
 
 
 def clock() -> Now:
@@ -64,31 +56,29 @@ class Queue:
     def __init__(
         self,
         node_id: int,
+        cluster_id: str,
         disk: Disk,
-        link: Link,
-        apis: Mapping[int, Api],
-        unknown_version: Callable[[Call, RequestHead], Answer | None],
+        control: Control,
         settings: BrokerSettings | None = None,
         fsync: Fsync = Fsync.ALWAYS,
         distrust: bool = False,
     ) -> None:
         settings = settings or BrokerSettings()
-        self.apis = apis
-        self._unknown_version = unknown_version
-        self.broker = Broker(node_id, settings, self, clock, lambda: str(uuid.uuid4()), _number)
+        self.apis = registry()
+        self.broker = Broker(node_id, cluster_id, settings, self, control, clock, lambda: str(uuid.uuid4()), _number)
         self.syncing = Syncing()
         self.listeners: dict[str, Listener] = {}
-        self.on_opened: Callable[[], None] = lambda: None
-        """Called when no log is being opened any more."""
+        self._when_opened: list[Callable[[], None]] = []
+        self.on_leaders_changed: Callable[[], None] = lambda: None
+        """Called when others may be to be followed, or no longer."""
         self._loop = asyncio.get_running_loop()
         self._disk = disk
-        self._link = link
         self._fsync = fsync
         self._distrust = distrust
         self._pool = BufferPool()
         self._budget = Budget()
         self._wanted_syncs: list[Partition] = []
-        self._retired: dict[Log, Callable[[], None]] = {}
+        self._after_sync: dict[Log, Callable[[], None]] = {}
         self._is_run_due = False
         self._deadline: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -100,7 +90,8 @@ class Queue:
         return self.broker
 
     def unknown_version(self, call: Call, head: RequestHead) -> Answer | None:
-        return self._unknown_version(call, head)
+        """ApiVersions says what is spoken; nobody could read an answer to anything else."""
+        return k18_api_versions.unsupported(call.correlation_id) if head.api_key == k18_api_versions.KEY else None
 
     # --- starting and stopping -------------------------------------------------------------------------------------
 
@@ -115,16 +106,27 @@ class Queue:
         """Begin with what is done now and then."""
         every = [(GROUPS_TICK_S, self._tick_groups), (HOUSEKEEPING_S, self._keep_house)]
         every.append((HOUSEKEEPING_S / 2, self._sweep))
+        every.append((RETRY_S, self.broker.ask_again))
         every.append((self.broker.settings.lag_ms / 2000, lambda: self.broker.shrink_isrs(clock())))
         if self._fsync is Fsync.INTERVAL:
             every.append((INTERVAL_S, self._sync_all))
         self._tasks = [asyncio.create_task(_repeat(seconds, work)) for seconds, work in every]
 
     def apply(self, image: Image) -> None:
-        """Be what the image says; `on_opened` is called once all of it is served."""
+        """Be what the image says; see `when_opened`."""
         self.broker.apply(image, clock())
+
+    def when_opened(self, done: Callable[[], None]) -> None:
+        """Call `done` once no log is being opened any more, maybe now: all that the image gives to this server is
+        served then, but for what the disk refuses."""
+        self._when_opened.append(done)
+        self._tell_opened()
+
+    def _tell_opened(self) -> None:
         if not self.broker.opening:
-            self.on_opened()
+            waiting, self._when_opened = self._when_opened, []
+            for done in waiting:
+                done()
 
     async def stop(self) -> None:
         """Take no more requests, sync everything, and move the recovery points to the ends: the next start is short."""
@@ -132,23 +134,29 @@ class Queue:
         for task in self._tasks:
             task.cancel()
         for listener in self.listeners.values():
-            listener.stop_accepting()
-        logs = [partition.log for partition in self.broker.held() if partition.log is not None]
+            listener.end()
+        for partition in self.broker.held():
+            await self._finish(partition)
         for listener in self.listeners.values():
             listener.close()
-        for log in logs:
-            await self._finish(log)
         await asyncio.to_thread(self.syncing.close)
 
-    async def _finish(self, log: Log) -> None:
-        while log.is_syncing:
-            await asyncio.sleep(0.001)
-        if log.failure is None:
+    async def _finish(self, partition: Partition) -> None:
+        """One last job, behind the one under way; who waits for it is answered."""
+        log = partition.log
+        if log is None:
+            return
+        while log.failure is None:
+            is_last = not log.is_syncing
             done = self._loop.create_future()
-            with suppress(StorageError):
-                self.syncing.sync(log, lambda _: done.set_result(None), checkpoint=True)
-                if log.is_syncing:
-                    await done
+            if is_last:
+                self._sync(partition, checkpoint=True)
+            if not log.is_syncing:
+                break
+            self._after_sync[log] = partial(done.set_result, None)
+            await done
+            if is_last:
+                break
         log.close()
 
     # --- the broker's world ----------------------------------------------------------------------------------------
@@ -166,8 +174,7 @@ class Queue:
                 self.broker.open_failed(partition, error)
             elif not self.broker.opened(partition, opened[0], clock()):
                 self.retire(partition, opened[0], is_deleted=True)
-            if not self.broker.opening:
-                self.on_opened()
+            self._tell_opened()
 
         self.syncing.run(work, outcome)
 
@@ -192,7 +199,7 @@ class Queue:
             self._loop.call_later(DELETE_DELAY_S, self._remove, gone)
 
         if log.is_syncing:
-            self._retired[log] = put_away
+            self._after_sync[log] = put_away
         else:
             put_away()
 
@@ -223,13 +230,11 @@ class Queue:
             return
 
         def outcome(error: StorageError | None) -> None:
-            put_away = self._retired.pop(log, None)
-            if put_away is not None:
-                put_away()
-            elif error is not None:
+            if error is not None:
                 self.broker.disk_failed(partition, error, clock())
             else:
                 partition.synced(clock())
+            self._after_sync.pop(log, _nothing)()
 
         try:
             self.syncing.sync(log, outcome, checkpoint)
@@ -251,17 +256,8 @@ class Queue:
         if due_ms is not None:
             self._deadline = self._loop.call_at(max(due_ms, now.steady_ms + 1) / 1000, self._expire)
 
-    def alter_partition(self, partition: Partition, isr: tuple[int, ...]) -> None:
-        self._link.alter_partition(partition, isr)
-
-    def allocate_producer_ids(self) -> None:
-        self._link.allocate_producer_ids()
-
-    def create_topic(self, name: str) -> None:
-        self._link.create_topic(name)
-
     def leaders_changed(self) -> None:
-        self._link.leaders_changed()
+        self.on_leaders_changed()
 
     def disk_bytes(self) -> tuple[int, int]:
         try:
@@ -293,6 +289,9 @@ async def _repeat(seconds: float, work: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
         work()
+
+
+def _nothing() -> None: ...
 
 
 def _number() -> int:

@@ -5,7 +5,7 @@ from typing import Protocol
 from server.api.shape import Call
 from server.fetch_sessions import FetchSessions
 from server.now import Now
-from server.partition import Done, Partition, Watcher
+from server.partition import Partition, Watcher
 from server.storage import StorageError
 from wire.answer_parts import CurrentLeader, Endpoint, Topic
 from wire.errors import ErrorCode
@@ -32,12 +32,6 @@ class PartitionContext(Protocol):
 
     def disk_failed(self, partition: Partition, error: StorageError, now: Now) -> None:
         """An append or read raised it."""
-        ...
-
-
-class ProduceContext(PartitionContext, Protocol):
-    def auto_create(self, topic: Topic) -> None:
-        """Somebody wants to write to a topic that doesn't exist."""
         ...
 
 
@@ -70,13 +64,3 @@ class ProducerIdContext(Protocol):
     def next_producer_id(self) -> int | ErrorCode:
         """A number never used before, or COORDINATOR_LOAD_IN_PROGRESS until control has given a new block."""
         ...
-
-
-__all__ = [
-    "Done",
-    "FetchContext",
-    "ParkedFetch",
-    "PartitionContext",
-    "ProduceContext",
-    "ProducerIdContext",
-]

@@ -4,13 +4,13 @@
 checked by its header and its CRC (KIP-896: only format v2), stamped where it lies in the receive buffer, written, and
 never decompressed, but for topics that are compacted, whose records must have keys.
 
-acks=0 gets no answer; where something is wrong, its connection is closed, as in Kafka. acks=1 is answered when the batch
-is in the leader's log, by a confirmed leader (R2); acks=-1 when HW has passed it (R1).
+acks=0 gets no answer; where something is wrong, its connection is closed, as in Kafka. acks=1 is answered when the
+batch is in the leader's log, by a confirmed leader (R2); acks=-1 when HW has passed it (R1).
 """
 
 from typing import Final
 
-from server.api.broker_context import ProduceContext
+from server.api.broker_context import PartitionContext
 from server.api.shape import Answer, Call, Later
 from server.now import Now
 from server.partition import Partition, Refused, Stored
@@ -34,7 +34,7 @@ decode = read_produce
 Results = list[tuple[Topic, list[ProduceResult]]]
 
 
-def handle(call: Call, request: ProduceRequest, context: ProduceContext) -> Answer | Later:
+def handle(call: Call, request: ProduceRequest, context: PartitionContext) -> Answer | Later:
     acks = request.acks
     if acks not in ALLOWED_ACKS or request.transactional_id is not None:
         return _refuse_all(call, request, acks)
@@ -61,7 +61,7 @@ def handle(call: Call, request: ProduceRequest, context: ProduceContext) -> Answ
 
 
 def _store(
-    call: Call, acks: int, partition: Partition, records: memoryview | None, context: ProduceContext
+    call: Call, acks: int, partition: Partition, records: memoryview | None, context: PartitionContext
 ) -> tuple[ProduceResult, int]:
     """The result, and the offset for which acks=all must wait; -1 for none."""
     number = partition.number
@@ -128,7 +128,7 @@ class _Waiting:
 
     __slots__ = ("_call", "_context", "_missing", "_results")
 
-    def __init__(self, call: Call, results: Results, context: ProduceContext) -> None:
+    def __init__(self, call: Call, results: Results, context: PartitionContext) -> None:
         self._call = call
         self._results = results
         self._context = context
@@ -158,7 +158,7 @@ class _Waiting:
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
-def answer(call: Call, results: Results, context: ProduceContext) -> bytes:
+def answer(call: Call, results: Results, context: PartitionContext) -> bytes:
     """The whole frame; with the leaders' addresses, if somebody else leads (KIP-951)."""
     for _, told in results:
         for result in told:
@@ -169,7 +169,7 @@ def answer(call: Call, results: Results, context: ProduceContext) -> bytes:
     return pack_produce(call.version, call.correlation_id, results)
 
 
-def _endpoints(call: Call, results: Results, context: ProduceContext) -> list[Endpoint]:
+def _endpoints(call: Call, results: Results, context: PartitionContext) -> list[Endpoint]:
     leaders: set[CurrentLeader] = {
         result.current_leader for _, told in results for result in told if result.current_leader is not None
     }
@@ -177,11 +177,9 @@ def _endpoints(call: Call, results: Results, context: ProduceContext) -> list[En
     return [endpoint for endpoint in found if endpoint is not None]
 
 
-def _nowhere(topic: Topic, number: int, context: ProduceContext) -> ProduceResult:
+def _nowhere(topic: Topic, number: int, context: PartitionContext) -> ProduceResult:
     code = context.why_not(topic, number)
     leader = context.leader_of(topic, number) if code == ErrorCode.NOT_LEADER_OR_FOLLOWER else None
-    if code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
-        context.auto_create(topic)
     return ProduceResult(number, code, current_leader=leader)
 
 

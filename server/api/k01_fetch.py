@@ -30,7 +30,8 @@ KEY: Final = 1
 SESSION_ERRORS_FROM: Final = 7
 
 MAX_WAIT_MS: Final = 60_000
-"""No fetch is parked for longer, whatever it says: one whose client is gone isn't known to be. (Clients ask for 0.5 s.)"""
+"""No fetch is parked for longer, whatever it says: whether its client is still there isn't known. (Clients ask for half a
+second.)"""
 
 MIN_READ: Final = 64 * 1024
 """Where there is less room, nothing more than the first batch is read."""

@@ -24,7 +24,9 @@ class LogDirsContext(Protocol):
 
 
 def handle(call: Call, request: Any, context: LogDirsContext) -> Answer:
-    wanted = None if request.topics is None else {(topic.topic, n) for topic in request.topics for n in topic.partitions}
+    wanted = (
+        None if request.topics is None else {(topic.topic, n) for topic in request.topics for n in topic.partitions}
+    )
     topics: dict[str, list[dict[str, Any]]] = {}
     for partition in context.held():
         if wanted is None or (partition.topic, partition.number) in wanted:
@@ -43,6 +45,8 @@ def handle(call: Call, request: Any, context: LogDirsContext) -> Answer:
 
 def _described(partition: Partition) -> dict[str, Any]:
     log = partition.log
-    lag = max(0, partition.high_watermark - log.end_offset) if log is not None and partition.role is Role.FOLLOWER else 0
+    lag = (
+        max(0, partition.high_watermark - log.end_offset) if log is not None and partition.role is Role.FOLLOWER else 0
+    )
     size = 0 if log is None else log.size_bytes
     return {"partition_index": partition.number, "partition_size": size, "offset_lag": lag, "is_future_key": False}

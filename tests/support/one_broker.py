@@ -10,7 +10,7 @@ import asyncio
 import signal
 import threading
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +19,14 @@ from typing import Any
 import uvloop
 
 from server.aio.queue import Queue
-from server.apis import MODULES, registry
 from server.broker import OFFSETS_TOPIC, BrokerSettings
 from server.disk.files import FileDisk
 from server.group_words import GroupSettings
 from server.log_settings import Fsync
 from wire import messages
 from wire.cluster import Image, Record
-from wire.versions import ADVERTISED
+from wire.errors import ErrorCode
+from wire.versions import ALLOCATE_PRODUCER_IDS, CREATE_TOPICS
 
 NODE = 1
 HOST = "127.0.0.1"
@@ -44,11 +44,17 @@ class FixedControl:
         self.image = self.image.with_records(records, 1, self.image.version + len(records))
         self.queue.apply(self.image)
 
-    def alter_partition(self, partition: Any, isr: tuple[int, ...]) -> None: ...
-
-    def allocate_producer_ids(self) -> None:
-        start, self.next_producer_id = self.next_producer_id, self.next_producer_id + 1000
-        asyncio.get_running_loop().call_soon(self.queue.broker.give_producer_ids, range(start, start + 1000))
+    def ask(self, api_key: int, version: int, body: bytes, timeout_s: float, done: Callable[[Any], None]) -> None:
+        if api_key == CREATE_TOPICS:
+            for topic in messages.decode(api_key, version, body).topics:
+                self.create_topic(topic.name)
+            self.queue.when_opened(lambda: done(memoryview(b"")))
+        elif api_key == ALLOCATE_PRODUCER_IDS:
+            start, self.next_producer_id = self.next_producer_id, self.next_producer_id + 1000
+            values = {"throttle_time": 0, "error_code": 0, "producer_id_start": start, "producer_id_len": 1000}
+            done(memoryview(messages.answer(0, messages.build(api_key, version, values)))[4:])
+        else:
+            done(ErrorCode.NOT_CONTROLLER)
 
     def create_topic(self, name: str, partitions: int = 4, configs: Mapping[str, str] | None = None) -> None:
         if name in self.image.topics:
@@ -56,8 +62,6 @@ class FixedControl:
         if name == OFFSETS_TOPIC:
             partitions, configs = 3, {"cleanup.policy": "compact"}
         self.change(topic_records(name, partitions, configs or {}))
-
-    def leaders_changed(self) -> None: ...
 
 
 def topic_records(name: str, partitions: int, configs: Mapping[str, str]) -> list[Record]:
@@ -92,80 +96,6 @@ def broker_record(ports: Mapping[str, int]) -> Record:
     }
 
 
-class ApiVersions:
-    """As small as can be, until the real one is there."""
-
-    KEY = 18
-
-    def handle(self, call: Any, request: Any, context: Any) -> bytes:
-        return self.answer(call, call.version, 0)
-
-    def unknown_version(self, call: Any, head: Any) -> bytes | None:
-        return self.answer(call, 0, 35) if head.api_key == self.KEY else None
-
-    def answer(self, call: Any, version: int, code: int) -> bytes:
-        keys = [{"api_key": key, "min_version": low, "max_version": high} for key, low, high in ADVERTISED]
-        values = {"error_code": code, "api_keys": keys, "throttle_time": 0}
-        return messages.answer(call.correlation_id, messages.build(self.KEY, version, values))
-
-
-class Metadata:
-    """As small as can be, until the real one is there."""
-
-    KEY = 3
-
-    def handle(self, call: Any, request: Any, context: Any) -> bytes:
-        image = context.image
-        names = None if request.topics is None else [_name_of(topic, image) for topic in request.topics]
-        if names == [] and call.version == 0:
-            names = None
-        for name in names or ():
-            if name is not None and name not in image.topics:
-                context.auto_create(name)
-        image = context.image
-        values = {
-            "throttle_time": 0,
-            "error_code": 0,
-            "brokers": [
-                context.endpoint_of(node, call.listener)._asdict() for node in image.brokers
-            ],
-            "cluster_id": "one",
-            "controller_id": NODE,
-            "topics": [_topic(name, image) for name in (image.topics if names is None else names)],
-        }
-        return messages.answer(call.correlation_id, messages.build(self.KEY, call.version, values))
-
-
-def _name_of(topic: Any, image: Image) -> str | None:
-    topic_id = getattr(topic, "topic_id", None)
-    return topic.name if topic.name is not None else image.names.get(topic_id.hex)
-
-
-def _topic(name: str | None, image: Image) -> dict[str, Any]:
-    topic = image.topics.get(name or "")
-    if topic is None:
-        return {"error_code": 3, "name": name, "topic_id": None, "is_internal": False, "partitions": []}
-    partitions = [
-        {
-            "error_code": 0,
-            "partition_index": state.partition,
-            "leader_id": state.leader,
-            "leader_epoch": state.leader_epoch,
-            "replica_nodes": list(state.replicas),
-            "isr_nodes": list(state.isr),
-            "offline_replicas": [],
-        }
-        for state in image.partitions_of(topic.id)
-    ]
-    return {
-        "error_code": 0,
-        "name": name,
-        "topic_id": uuid.UUID(topic.id),
-        "is_internal": topic.internal,
-        "partitions": partitions,
-    }
-
-
 async def start(
     data_dir: Path,
     port: int = 0,
@@ -174,26 +104,24 @@ async def start(
     settings: BrokerSettings | None = None,
 ) -> tuple[Queue, FixedControl, int]:
     control = FixedControl()
-    versions = ApiVersions()
     data_dir.mkdir(parents=True, exist_ok=True)
     settings = settings or BrokerSettings(groups=GroupSettings(initial_rebalance_delay_ms=100))
     queue = Queue(
         NODE,
+        "one",
         FileDisk(data_dir),
         control,
-        registry([*MODULES, versions, Metadata()]),
-        versions.unknown_version,
         replace(settings, log_dir=str(data_dir)),
         fsync,
     )
     control.queue = queue
     bound = await queue.listen("CLIENT", HOST, port)
     opened = asyncio.Event()
-    queue.on_opened = opened.set
     records = [broker_record({"CLIENT": bound})]
     for name, (partitions, configs) in (topics or {}).items():
         records += topic_records(name, partitions, configs)
     control.change(records)
+    queue.when_opened(opened.set)
     await opened.wait()
     queue.broker.ask_producer_ids()
     queue.start()
