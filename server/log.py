@@ -412,4 +412,5 @@ class Log:
 
     @property
     def snapshots(self) -> tuple[int, ...]:
+        """Up to which offsets producers' state is stored, or about to be."""
         return tuple(self._snapshots)

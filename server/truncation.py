@@ -11,7 +11,7 @@ from bisect import bisect_right
 from server.leader_epochs import LeaderEpochs
 from server.log import Log
 from server.log_dirs import remove_indexes, remove_segment, snapshots_up_to, store_checkpoint, store_epochs
-from server.log_files import EPOCHS, SNAPSHOT, Checkpoint, file_name
+from server.log_files import EPOCHS, Checkpoint
 from server.log_settings import LogSettings
 from server.recovery import open_log, replay_producers
 from server.segment import Segment
@@ -26,11 +26,11 @@ def truncate(log: Log, offset: int) -> None:
     assert not log.is_syncing and not log.cleaning
     if offset >= log.end_offset:
         return
-    if offset < log.log_start:
-        raise StorageError(f"the log begins at {log.log_start} and can't be cut to {offset}", final=True)
-    _finish_work(log)
     place = max(bisect_right([segment.base_offset for segment in log.segments], offset) - 1, 0)
     kept, dropped = log.segments[place], log.segments[place + 1 :]
+    if offset < log.log_start or _batch_at(kept, offset) < log.log_start:
+        raise StorageError(f"the log begins at {log.log_start} and can't be cut to {offset}", final=True)
+    _finish_work(log)
     checkpoint = log.checkpoint.lowered(kept.base_offset)
     store_checkpoint(log.directory, checkpoint)
     segment = _cut(log.directory, kept, [old.base_offset for old in dropped], offset, log.settings)
@@ -49,10 +49,15 @@ def restart_at(log: Log, offset: int) -> Log:
     log.close()
     for segment in log.segments:
         remove_segment(directory, segment.base_offset)
-    for snapshot in log.snapshots:
-        directory.remove(file_name(snapshot, SNAPSHOT))
+    snapshots_up_to(directory, -1)  # also those that only waited for their removal
     directory.remove(EPOCHS)
     return open_log(directory, log.settings, fsync=log.fsync)
+
+
+def _batch_at(segment: Segment, offset: int) -> int:
+    """The base offset of the batch that holds `offset`; `offset` itself if there is none."""
+    found = next(segment.headers(segment.position_of(offset)), None)
+    return offset if found is None else min(found[1].base_offset, offset)
 
 
 def _finish_work(log: Log) -> None:

@@ -163,7 +163,11 @@ class Story:
         assert not self.log.wants_sync
 
     def truncate(self, offset: int) -> None:
-        offset = max(offset, self.log.log_start)
+        if offset < self.log.log_start:
+            return
+        for header in map(read_header, self.appended):
+            if header.base_offset < self.log.log_start and header.base_offset <= offset <= header.last_offset:
+                return
         reaching = [header.base_offset for header in map(read_header, self.appended) if header.last_offset >= offset]
         self.acknowledged = min(self.acknowledged, *reaching[:1], offset)
         truncate(self.log, offset)
