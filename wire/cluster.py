@@ -32,7 +32,8 @@ NOTHING: Final[Mapping[Any, Any]] = MappingProxyType({})
 class Broker:
     """A server, by the node id of its data. `epoch` is the last one granted (R3). `fenced`: it takes part in nothing.
 
-    `incarnation` and `directory` are 32 hex digits. `listeners` by name: INTERNAL, CLIENT, EXTERNAL.
+    `incarnation` and `directory` are 32 hex digits. `listeners` by name: INTERNAL, CLIENT, EXTERNAL. Two are control's
+    own: `served` is the last epoch in which it was not fenced, -1 for none, `welcomed` whether it has got its share.
     """
 
     node_id: int
@@ -42,6 +43,8 @@ class Broker:
     fenced: bool
     listeners: Mapping[str, tuple[str, int]] = field(default_factory=lambda: NOTHING)
     rack: str | None = None
+    served: int = -1
+    welcomed: bool = False
 
     def record(self) -> Record:
         """What makes this broker."""
@@ -54,6 +57,8 @@ class Broker:
             "fenced": self.fenced,
             "listeners": {name: list(address) for name, address in self.listeners.items()},
             "rack": self.rack,
+            "served": self.served,
+            "welcomed": self.welcomed,
         }
 
 
@@ -293,6 +298,8 @@ def _broker(record: Record) -> Broker:
         bool(record["fenced"]),
         listeners,
         None if rack is None else str(rack),
+        int(record.get("served", -1)),
+        bool(record.get("welcomed", False)),
     )
 
 

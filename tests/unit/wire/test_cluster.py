@@ -98,7 +98,7 @@ RECORDS = st.one_of(
     st.builds(
         Broker, st.integers(0, 3), HEX, HEX, st.integers(0, 99), st.booleans(),
         st.dictionaries(st.just("CLIENT"), st.tuples(st.text(max_size=5), st.integers(1, 65535))),
-        st.none() | st.text(max_size=3),
+        st.none() | st.text(max_size=3), st.integers(-1, 9), st.booleans(),
     ).map(Broker.record),
     st.sampled_from([A, B]).flatmap(
         lambda id: st.builds(Topic, st.just("t" + id[0]), st.just(id), st.booleans(), CONFIGS, st.integers(1, 3))
