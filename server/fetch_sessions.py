@@ -1,8 +1,8 @@
 """Fetch sessions (KIP-227): a follower or consumer of many partitions tells and hears only what has changed. Pure.
 
 The problem: packing an answer about 1 000 partitions costs 0.35 ms even if one of them has news. In a session the
-server remembers what was asked; a request names only changes, and an answer only partitions that have records, another high
-watermark or log start, or an error.
+server remembers what was asked; a request names only changes, and an answer only partitions that have records, another
+high watermark or log start, or an error.
 
 What holds: epochs count the requests of a session, so that one that got lost is noticed (INVALID_FETCH_SESSION_EPOCH)
 and the client begins anew. Sessions are a convenience: one that is forgotten costs one full request. So there are at

@@ -78,7 +78,7 @@ class Queue:
         self._pool = BufferPool()
         self._budget = Budget()
         self._wanted_syncs: list[Partition] = []
-        self._after_sync: dict[Log, Callable[[], None]] = {}
+        self._after_sync: dict[Log, list[Callable[[], None]]] = {}
         self._is_run_due = False
         self._deadline: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -153,7 +153,7 @@ class Queue:
                 self._sync(partition, checkpoint=True)
             if not log.is_syncing:
                 break
-            self._after_sync[log] = partial(done.set_result, None)
+            self._after_sync.setdefault(log, []).append(partial(done.set_result, None))
             await done
             if is_last:
                 break
@@ -199,7 +199,7 @@ class Queue:
             self._loop.call_later(DELETE_DELAY_S, self._remove, gone)
 
         if log.is_syncing:
-            self._after_sync[log] = put_away
+            self._after_sync.setdefault(log, []).append(put_away)
         else:
             put_away()
 
@@ -224,6 +224,19 @@ class Queue:
             self._sync(partition)
         self.broker.run(clock())
 
+    async def synced(self, partition: Partition) -> None:
+        """Return once all that its log holds now is synced, or never will be."""
+        while (log := partition.log) is not None and log.failure is None:
+            if not log.is_syncing:
+                if not log.wants_sync:
+                    return
+                self._sync(partition)
+                if not log.is_syncing:  # the disk refused
+                    return
+            done = self._loop.create_future()
+            self._after_sync.setdefault(log, []).append(partial(done.set_result, None))
+            await done
+
     def _sync(self, partition: Partition, checkpoint: bool = False) -> None:
         log = partition.log
         if log is None or log.is_syncing or log.failure is not None:
@@ -234,7 +247,8 @@ class Queue:
                 self.broker.disk_failed(partition, error, clock())
             else:
                 partition.synced(clock())
-            self._after_sync.pop(log, _nothing)()
+            for told in self._after_sync.pop(log, ()):
+                told()
 
         try:
             self.syncing.sync(log, outcome, checkpoint)
@@ -289,9 +303,6 @@ async def _repeat(seconds: float, work: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
         work()
-
-
-def _nothing() -> None: ...
 
 
 def _number() -> int:

@@ -30,8 +30,8 @@ KEY: Final = 1
 SESSION_ERRORS_FROM: Final = 7
 
 MAX_WAIT_MS: Final = 60_000
-"""No fetch is parked for longer, whatever it says: whether its client is still there isn't known. (Clients ask for half a
-second.)"""
+"""No fetch is parked for longer, whatever it says: whether its client is still there isn't known. (Most ask for half
+a second.)"""
 
 MIN_READ: Final = 64 * 1024
 """Where there is less room, nothing more than the first batch is read."""
@@ -217,7 +217,9 @@ class Fetch(LazyAnswer):
         except Refused as error:
             return self._refused(partition.raw_id, number, error.code)
         except OffsetOutOfRange:
-            return FetchResult(number, ErrorCode.OFFSET_OUT_OF_RANGE)
+            # With where the log begins, for a follower that has to begin there; Kafka's asks ListOffsets for it.
+            start = -1 if partition.log is None else partition.log.log_start
+            return FetchResult(number, ErrorCode.OFFSET_OUT_OF_RANGE, log_start_offset=start)
         except StorageError as error:
             self._context.disk_failed(partition, error, self._call.now)
             return FetchResult(number, error.code)
