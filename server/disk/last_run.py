@@ -24,8 +24,8 @@ def write_last_run(directory: Path, run: LastRun) -> None:
 
 
 def boot_id() -> str:
-    """Which boot of the machine this is; "" where the kernel doesn't say. In a container it is the host's, and so is the
-    page cache that counts."""
+    """Which boot of the machine this is; "" where the kernel doesn't say. In a container it is the host's, as is the
+    page cache."""
     try:
         return BOOT_ID.read_text().strip()
     except OSError:
