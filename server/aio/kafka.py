@@ -41,7 +41,8 @@ IDLE_MS: Final = 600_000
 MAX_CONNECTIONS: Final = 16_384
 """Of one server. Kafka has no limit by default, and runs out of descriptors instead."""
 
-SWEEP_S: Final = 30.0
+BACKLOG: Final = 1024
+"""Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn."""
 
 _log = logging.getLogger("carousel.kafka")
 
@@ -91,11 +92,18 @@ class Listener:
         self.connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
-    async def listen(self, host: str, port: int, backlog: int = 1024) -> int:
-        """The port on which it listens. Raises OSError."""
+    async def listen(self, host: str, port: int, accept: bool = True) -> int:
+        """The port to which it is bound. Raises OSError."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), host, port, backlog=backlog)
+        self._server = await loop.create_server(
+            lambda: Connection(self), host, port, backlog=BACKLOG, start_serving=accept
+        )
         return int(self._server.sockets[0].getsockname()[1])
+
+    def accept(self) -> None:
+        """From now on, if it didn't before."""
+        if self._server is not None and not self._server.is_serving():
+            self._starting = asyncio.ensure_future(self._server.start_serving())
 
     def sweep(self) -> None:
         """Close who was silent for too long."""

@@ -95,12 +95,19 @@ class Queue:
 
     # --- starting and stopping -------------------------------------------------------------------------------------
 
-    async def listen(self, name: str, host: str, port: int, login: Callable[[], Login] | None = None) -> int:
-        """The port, which is a free one for 0. Raises OSError."""
+    async def listen(
+        self, name: str, host: str, port: int, login: Callable[[], Login] | None = None, accept: bool = True
+    ) -> int:
+        """The port, which is a free one for 0; connections are refused until `accept`. Raises OSError."""
         listener = Listener(name, self, clock, self._pool, self._budget, login)
-        bound = await listener.listen(host, port)
+        bound = await listener.listen(host, port, accept)
         self.listeners[name] = listener
         return bound
+
+    def accept(self) -> None:
+        """Take connections on all listeners."""
+        for listener in self.listeners.values():
+            listener.accept()
 
     def start(self) -> None:
         """Begin with what is done now and then."""
@@ -111,6 +118,12 @@ class Queue:
         if self._fsync is Fsync.INTERVAL:
             every.append((INTERVAL_S, self._sync_all))
         self._tasks = [asyncio.create_task(_repeat(seconds, work)) for seconds, work in every]
+
+    @property
+    def is_sound(self) -> bool:
+        """No disk has failed: everything is as it was told."""
+        partitions = self.broker.held()
+        return all(p.open_error is None and (p.log is None or p.log.failure is None) for p in partitions)
 
     def apply(self, image: Image) -> None:
         """Be what the image says; see `when_opened`."""
