@@ -10,6 +10,7 @@ from server import logs
 from server.aio.process import run
 from server.disk.data_dir import DataDirBusy
 from server.meta import MetaError
+from server.queue_settings import QueueSettings, read_queue_settings
 from server.settings import SettingError, Settings, read_settings
 
 EXIT_USAGE: Final = 2
@@ -27,15 +28,18 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--data-dir", help="where its data lives (DATA_DIR); without it, nothing is kept")
     try:
         settings = read_settings(os.environ, socket.gethostname(), parser.parse_args(argv).data_dir)
+        queue_settings = read_queue_settings(os.environ, socket.gethostname())
+        if queue_settings is not None and settings.data_dir is None:
+            raise SettingError("CONTROL needs DATA_DIR: a queue keeps what it is given")
     except SettingError as error:
         return _refuse(EXIT_USAGE, str(error))
     logs.configure({"process": "replica", "server_id": settings.identity, "pid": os.getpid()})
-    return _run(settings)
+    return _run(settings, queue_settings)
 
 
-def _run(settings: Settings) -> int:
+def _run(settings: Settings, queue_settings: QueueSettings | None) -> int:
     try:
-        run(settings)
+        run(settings, queue_settings)
     except DataDirBusy as error:
         return _refuse(EXIT_BUSY, f"data directory {settings.data_dir}: {error}")
     except MetaError as error:

@@ -30,6 +30,12 @@ NO_HIGH_WATERMARK: Final = 2**63 - 1
 """What a follower that doesn't tell its high watermark is taken to have (KIP-1166)."""
 
 
+SYNCED_END_TAG: Final = 10_000
+"""Our own tags start here; who doesn't know them skips them (KIP-482)."""
+
+UNKNOWN_SYNCED_END: Final = -1
+
+
 class FetchedPartition(NamedTuple):
     """What is asked of one partition; -1 stands for "not told"."""
 
@@ -41,6 +47,8 @@ class FetchedPartition(NamedTuple):
     max_bytes: int
     high_watermark: int = NO_HIGH_WATERMARK
     directory_id: bytes | None = None
+    synced_end: int = UNKNOWN_SYNCED_END
+    """A follower's own: below it all is on its disk (cluster-rules R1). Kafka has no such field: our tag."""
 
 
 class FetchedTopic(NamedTuple):
@@ -143,17 +151,19 @@ def _partition(reader: Reader, known_tags: int) -> FetchedPartition:
     count = reader.tag_count()
     if not count:
         return FetchedPartition._make(fields + _NO_TAGS)
-    high_watermark, directory_id = NO_HIGH_WATERMARK, None
+    high_watermark, directory_id, synced_end = NO_HIGH_WATERMARK, None, UNKNOWN_SYNCED_END
     for _ in range(count):
         tag, end = reader.tag()
-        if tag >= known_tags:
+        if tag == SYNCED_END_TAG:
+            synced_end = reader.int64()
+        elif tag >= known_tags:
             reader.at = end
         elif tag == 0:
             directory_id = reader.raw_uuid()
         else:
             high_watermark = reader.int64()
         _expect_end_of_tag(reader, end)
-    return FetchedPartition._make((*fields, high_watermark, directory_id))
+    return FetchedPartition._make((*fields, high_watermark, directory_id, synced_end))
 
 
 def _forgotten(reader: Reader, version: int) -> list[tuple[Topic, tuple[int, ...]]]:
@@ -251,7 +261,7 @@ def _one(version: int, head: Sequence[int], topic: Topic, partition: FetchedPart
 _REPLICA_STATE: Final = Struct(">iq")
 _PARTITION: Final = Struct(">iiqiqi")
 _UNTAGGED: Final = Struct(">iiqiqiB")
-_NO_TAGS: Final = (NO_HIGH_WATERMARK, None)
+_NO_TAGS: Final = (NO_HIGH_WATERMARK, None, UNKNOWN_SYNCED_END)
 _COMPACT_ENDS: Final = b"\x00\x00\x01\x01\x00"  # partition's and topic's no tags, none forgotten, no rack, no tags
 
 _HEAD_CODES: Final = {  # (replica id,) max wait, min bytes, max bytes, isolation level (, session id and epoch)

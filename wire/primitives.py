@@ -20,6 +20,10 @@ MAX_ELEMENTS: Final = 100_000
 """Array elements and tagged fields of one message altogether: librdkafka's limit for partitions
 (RD_KAFKAP_PARTITIONS_MAX), more than any request that a broker answers in reasonable time."""
 
+MAX_STRING: Final = 0x7FFF
+"""Bytes of a string, compact or not: Kafka's generated readers refuse longer ones, and its older forms can't hold them,
+in which the same names are stored and answered."""
+
 MAX_UVARINT_SIZE: Final = 5
 """Bytes of an unsigned varint, which holds 32 bits (Kafka's ByteUtils.readUnsignedVarint)."""
 
@@ -165,7 +169,11 @@ class Reader:
 
     def compact_string(self) -> str | None:
         size = self.compact_size()
-        return None if size is None else self._string(size)
+        if size is None:
+            return None
+        if size > MAX_STRING:
+            raise WireError(f"a string of more than {MAX_STRING} bytes")
+        return self._string(size)
 
     def legacy_string(self) -> str | None:
         size = self.short_size()

@@ -7,15 +7,19 @@ import signal
 import socket
 import time
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvloop
 
 from server.aio.sockets import BACKLOG, http_socket
 from server.disk.data_dir import DataDir, open_data_dir
+from server.queue_settings import QueueSettings
 from server.replica import Gauges, Replica
 from server.settings import Settings
 from wire.aio.service import Service
+
+if TYPE_CHECKING:
+    from server.aio.queue_process import QueueProcess
 
 DRAIN_S: Final = 10.0
 """How long requests under way may take after SIGTERM: Docker's own grace before its SIGKILL."""
@@ -23,12 +27,12 @@ DRAIN_S: Final = 10.0
 _log = logging.getLogger("carousel.replica")
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, queue_settings: QueueSettings | None = None) -> None:
     """Serve until told to stop. What `open_data_dir` and `http_socket` raise, it raises before it serves."""
     data = _open_data(settings)
     listener = http_socket(os.environ, os.getpid(), settings.host, settings.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, data, listener))
+        runner.run(_serve(settings, data, listener, queue_settings))
 
 
 def _open_data(settings: Settings) -> DataDir | None:
@@ -37,7 +41,9 @@ def _open_data(settings: Settings) -> DataDir | None:
     return open_data_dir(Path(settings.data_dir), settings.cluster, settings.node_id)
 
 
-async def _serve(settings: Settings, data: DataDir | None, listener: socket.socket) -> None:
+async def _serve(
+    settings: Settings, data: DataDir | None, listener: socket.socket, queue_settings: QueueSettings | None
+) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -45,13 +51,28 @@ async def _serve(settings: Settings, data: DataDir | None, listener: socket.sock
     service = _service(settings)
     server = await loop.create_server(service.protocol, sock=listener, backlog=BACKLOG)
     _log.info("listening", extra={"fields": _where(listener, data)})
+    queue = await _start_queue(queue_settings, data)
     await stop.wait()
     _log.info("stopping", extra={"fields": {"in_flight": service.in_flight}})
     # The supervisor may hold the same socket: closing ours would leave clients in its backlog, unanswered.
     listener.shutdown(socket.SHUT_RD)
     server.close()
+    if queue is not None:
+        await queue.stop()
     cut = await service.drain(DRAIN_S)
     _log.info("stopped", extra={"fields": {"cut": cut}})
+
+
+async def _start_queue(settings: QueueSettings | None, data: DataDir | None) -> "QueueProcess | None":
+    """Its modules are loaded only here: a server without a queue is to start as fast as ever."""
+    if settings is None or data is None:
+        return None
+    from server.aio.queue_process import QueueProcess
+
+    queue = QueueProcess(settings, data)
+    where = await queue.start()
+    _log.info("queue", extra={"fields": {name.lower(): f"{host}:{port}" for name, (host, port) in where.items()}})
+    return queue
 
 
 def _service(settings: Settings) -> Service:

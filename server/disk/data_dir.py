@@ -12,6 +12,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from server.disk.whole_files import write_durably
 from server.meta import Meta, MetaError, check_meta, parse_meta
 
 
@@ -67,7 +68,7 @@ def _own(path: Path, cluster: str | None, node_id: int | None) -> Meta:
         if cluster is None or node_id is None:
             raise MetaError("it is new, so CAROUSEL_CLUSTER and NODE_ID must say whose it is") from None
         meta = Meta(cluster, node_id, _directory_id())
-        _write_durably(file, meta.to_text().encode())
+        write_durably(file, meta.to_text().encode())
     check_meta(meta, cluster, node_id)
     return meta
 
@@ -77,18 +78,3 @@ def _directory_id() -> str:
     text = binascii.b2a_base64(os.urandom(16), newline=False).decode().rstrip("=")
     text = text.replace("+", "-").replace("/", "_")
     return _directory_id() if text.startswith("-") else text
-
-
-def _write_durably(file: Path, content: bytes) -> None:
-    """All of it or nothing, also after a power cut: a new file, synced, renamed, and the rename synced."""
-    partial = file.with_suffix(".tmp")
-    with partial.open("wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    partial.rename(file)
-    directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

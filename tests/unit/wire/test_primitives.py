@@ -100,6 +100,11 @@ class StringTest(unittest.TestCase):
         for raw in (b"\xff", b"\xc0\x80", b"\xed\xa0\x80"):
             self.assertRaises(WireError, Reader(bytes((len(raw) + 1,)) + raw).compact_string)
 
+    def test_a_string_is_no_longer_than_older_forms_can_hold(self) -> None:
+        longest = "x" * 32_767
+        self.assertEqual(Reader(packing.compact_string(longest)).compact_string(), longest)
+        self.assertRaises(WireError, Reader(packing.compact_string(longest + "x")).compact_string)
+
     def test_views_are_of_the_same_bytes(self) -> None:
         data = bytearray(b"\x04abc")
         view = Reader(memoryview(data)).compact_view()

@@ -19,6 +19,8 @@ class VersionsTest(unittest.TestCase):
 
     def test_headers_are_kios(self) -> None:
         for (key, version), header in REQUEST_HEADERS.items():
+            if key == versions.METADATA_POLL:
+                continue
             request, response = message_class(key, version, "request"), message_class(key, version, "response")
             self.assertEqual(request.__header_schema__.__version__, header)
             self.assertEqual(response.__header_schema__.__version__, response_header(key, version))

@@ -1,0 +1,322 @@
+"""The queue of one server: a `Broker` with a disk, threads, timers and listeners.
+
+Opening logs, syncing them and putting them away blocks on the disk, so it is done by `Syncing`'s threads. What woken
+fetches have to look at is put off to the end of the loop's turn, so that what many producers wrote in one turn is one
+answer. The way to control comes from outside; what it has decided comes by `apply`.
+"""
+
+import asyncio
+import os
+import random
+import time
+import uuid
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final
+
+from server.aio.kafka import Budget, Listener, Login
+from server.aio.syncing import Syncing
+from server.api import k18_api_versions
+from server.api.cluster_context import Control
+from server.api.shape import Answer, Call
+from server.apis import registry
+from server.broker import Broker, BrokerSettings
+from server.log import Log
+from server.log_dirs import create_partition, topic_id_of
+from server.log_files import DELETED_DIRECTORY, STRAY_DIRECTORY
+from server.log_settings import Fsync
+from server.now import Now
+from server.partition import Partition
+from server.recovery import open_log
+from server.storage import Disk, StorageError
+from wire.cluster import Image
+from wire.frames import BufferPool, RequestHead
+
+GROUPS_TICK_S: Final = 0.1
+RETRY_S: Final = 1.0
+
+HOUSEKEEPING_S: Final = 60.0
+"""How often retention is looked at, and the recovery point moved to the end (Kafka:
+`log.flush.offset.checkpoint.interval.ms`)."""
+
+INTERVAL_S: Final = 1.0
+"""`fsync=interval`: how much may be lost with the power."""
+
+DELETE_DELAY_S: Final = 60.0
+"""`file.delete.delay.ms`"""
+
+
+def clock() -> Now:
+    return Now(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000)
+
+
+class Queue:
+    """See the module. All of it is called on the loop's thread."""
+
+    def __init__(
+        self,
+        node_id: int,
+        cluster_id: str,
+        disk: Disk,
+        control: Control,
+        settings: BrokerSettings | None = None,
+        fsync: Fsync = Fsync.ALWAYS,
+        distrust: bool = False,
+    ) -> None:
+        settings = settings or BrokerSettings()
+        self.apis = registry()
+        self.broker = Broker(node_id, cluster_id, settings, self, control, clock, lambda: str(uuid.uuid4()), _number)
+        self.syncing = Syncing()
+        self.listeners: dict[str, Listener] = {}
+        self._when_opened: list[Callable[[], None]] = []
+        self.on_leaders_changed: Callable[[], None] = lambda: None
+        """Called when others may be to be followed, or no longer."""
+        self._loop = asyncio.get_running_loop()
+        self._disk = disk
+        self._fsync = fsync
+        self._distrust = distrust
+        self._pool = BufferPool()
+        self._budget = Budget()
+        self._wanted_syncs: list[Partition] = []
+        self._after_sync: dict[Log, list[Callable[[], None]]] = {}
+        self._is_run_due = False
+        self._deadline: asyncio.TimerHandle | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_stopping = False
+
+    @property
+    def context(self) -> Any:
+        """What API modules are given: each types it by what it uses."""
+        return self.broker
+
+    def unknown_version(self, call: Call, head: RequestHead) -> Answer | None:
+        """ApiVersions says what is spoken; nobody could read an answer to anything else."""
+        return k18_api_versions.unsupported(call.correlation_id) if head.api_key == k18_api_versions.KEY else None
+
+    # --- starting and stopping -------------------------------------------------------------------------------------
+
+    async def listen(
+        self, name: str, host: str, port: int, login: Callable[[], Login] | None = None, accept: bool = True
+    ) -> int:
+        """The port, which is a free one for 0; connections are refused until `accept`. Raises OSError."""
+        listener = Listener(name, self, clock, self._pool, self._budget, login)
+        bound = await listener.listen(host, port, accept)
+        self.listeners[name] = listener
+        return bound
+
+    def accept(self) -> None:
+        """Take connections on all listeners."""
+        for listener in self.listeners.values():
+            listener.accept()
+
+    def start(self) -> None:
+        """Begin with what is done now and then."""
+        every = [(GROUPS_TICK_S, self._tick_groups), (HOUSEKEEPING_S, self._keep_house)]
+        every.append((HOUSEKEEPING_S / 2, self._sweep))
+        every.append((RETRY_S, self.broker.ask_again))
+        every.append((self.broker.settings.lag_ms / 2000, lambda: self.broker.shrink_isrs(clock())))
+        if self._fsync is Fsync.INTERVAL:
+            every.append((INTERVAL_S, self._sync_all))
+        self._tasks = [asyncio.create_task(_repeat(seconds, work)) for seconds, work in every]
+
+    @property
+    def is_sound(self) -> bool:
+        """No disk has failed: everything is as it was told."""
+        partitions = self.broker.held()
+        return all(p.open_error is None and (p.log is None or p.log.failure is None) for p in partitions)
+
+    def apply(self, image: Image) -> None:
+        """Be what the image says; see `when_opened`."""
+        self.broker.apply(image, clock())
+
+    def when_opened(self, done: Callable[[], None]) -> None:
+        """Call `done` once no log is being opened any more, maybe now: all that the image gives to this server is
+        served then, but for what the disk refuses."""
+        self._when_opened.append(done)
+        self._tell_opened()
+
+    def _tell_opened(self) -> None:
+        if not self.broker.opening:
+            waiting, self._when_opened = self._when_opened, []
+            for done in waiting:
+                done()
+
+    async def stop(self) -> None:
+        """Take no more requests, sync everything, and move the recovery points to the ends: the next start is short."""
+        self._is_stopping = True
+        for task in self._tasks:
+            task.cancel()
+        for listener in self.listeners.values():
+            listener.end()
+        for partition in self.broker.held():
+            await self._finish(partition)
+        for listener in self.listeners.values():
+            listener.close()
+        await asyncio.to_thread(self.syncing.close)
+
+    async def _finish(self, partition: Partition) -> None:
+        """One last job, behind the one under way; who waits for it is answered."""
+        log = partition.log
+        if log is None:
+            return
+        while log.failure is None:
+            is_last = not log.is_syncing
+            done = self._loop.create_future()
+            if is_last:
+                self._sync(partition, checkpoint=True)
+            if not log.is_syncing:
+                break
+            self._after_sync.setdefault(log, []).append(partial(done.set_result, None))
+            await done
+            if is_last:
+                break
+        log.close()
+
+    # --- the broker's world ----------------------------------------------------------------------------------------
+
+    def open(self, partition: Partition) -> None:
+        opened: list[Log] = []
+        rules, name, topic_id = partition.rules.log, partition.name, uuid.UUID(partition.topic_id)
+
+        def work() -> None:
+            directory = self._directory(name, topic_id)
+            opened.append(open_log(directory, rules, fsync=self._fsync, distrust=self._distrust))
+
+        def outcome(error: StorageError | None) -> None:
+            if error is not None:
+                self.broker.open_failed(partition, error)
+            elif not self.broker.opened(partition, opened[0], clock()):
+                self.retire(partition, opened[0], is_deleted=True)
+            self._tell_opened()
+
+        self.syncing.run(work, outcome)
+
+    def _directory(self, name: str, topic_id: uuid.UUID) -> Any:
+        """R3: another topic's directory of that name is put aside, for a while."""
+        if name in self._disk.names():
+            directory = self._disk.make(name)
+            if topic_id_of(directory) == topic_id:
+                return directory
+            self._disk.rename(name, f"{name}.{uuid.uuid4().hex}{STRAY_DIRECTORY}")
+        return create_partition(self._disk, name, topic_id)
+
+    def retire(self, partition: Partition, log: Log | None, is_deleted: bool) -> None:
+        if log is None:
+            return
+        ending = DELETED_DIRECTORY if is_deleted else STRAY_DIRECTORY
+        name, gone = partition.name, f"{partition.name}.{uuid.uuid4().hex}{ending}"
+
+        def put_away() -> None:
+            log.close()
+            self.syncing.run(lambda: self._disk.rename(name, gone), lambda _: None)
+            self._loop.call_later(DELETE_DELAY_S, self._remove, gone)
+
+        if log.is_syncing:
+            self._after_sync.setdefault(log, []).append(put_away)
+        else:
+            put_away()
+
+    def _remove(self, name: str) -> None:
+        if not self._is_stopping:
+            self.syncing.run(lambda: self._disk.remove(name), lambda _: None)
+
+    def sync(self, partition: Partition) -> None:
+        """At the end of the turn: all that is appended in it goes with one job."""
+        self._wanted_syncs.append(partition)
+        self.run_soon()
+
+    def run_soon(self) -> None:
+        if not self._is_run_due:
+            self._is_run_due = True
+            self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        self._is_run_due = False
+        wanted, self._wanted_syncs = self._wanted_syncs, []
+        for partition in wanted:
+            self._sync(partition)
+        self.broker.run(clock())
+
+    async def synced(self, partition: Partition) -> None:
+        """Return once all that its log holds now is synced, or never will be."""
+        while (log := partition.log) is not None and log.failure is None:
+            if not log.is_syncing:
+                if not log.wants_sync:
+                    return
+                self._sync(partition)
+                if not log.is_syncing:  # the disk refused
+                    return
+            done = self._loop.create_future()
+            self._after_sync.setdefault(log, []).append(partial(done.set_result, None))
+            await done
+
+    def _sync(self, partition: Partition, checkpoint: bool = False) -> None:
+        log = partition.log
+        if log is None or log.is_syncing or log.failure is not None:
+            return
+
+        def outcome(error: StorageError | None) -> None:
+            if error is not None:
+                self.broker.disk_failed(partition, error, clock())
+            else:
+                partition.synced(clock())
+            for told in self._after_sync.pop(log, ()):
+                told()
+
+        try:
+            self.syncing.sync(log, outcome, checkpoint)
+        except StorageError as error:
+            self.broker.disk_failed(partition, error, clock())
+
+    def deadline_is_earlier(self) -> None:
+        due_ms = self.broker.deadlines.next_ms()
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if due_ms is None else self._loop.call_at(due_ms / 1000, self._expire)
+
+    def _expire(self) -> None:
+        """`loop.time()` is the steady clock, so what is due by one is due by the other, up to a rounding."""
+        self._deadline = None
+        now = clock()
+        self.broker.deadlines.expire(now)
+        due_ms = self.broker.deadlines.next_ms()
+        if due_ms is not None:
+            self._deadline = self._loop.call_at(max(due_ms, now.steady_ms + 1) / 1000, self._expire)
+
+    def leaders_changed(self) -> None:
+        self.on_leaders_changed()
+
+    def disk_bytes(self) -> tuple[int, int]:
+        try:
+            found = os.statvfs(self.broker.log_dir)
+        except OSError:
+            return -1, -1
+        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+    # --- now and then ----------------------------------------------------------------------------------------------
+
+    def _tick_groups(self) -> None:
+        self.broker.tick_groups(clock())
+
+    def _keep_house(self) -> None:
+        self.broker.keep_house(clock())
+        for partition in self.broker.held():
+            self._sync(partition, checkpoint=True)
+
+    def _sync_all(self) -> None:
+        for partition in self.broker.held():
+            self._sync(partition)
+
+    def _sweep(self) -> None:
+        for listener in self.listeners.values():
+            listener.sweep()
+
+
+async def _repeat(seconds: float, work: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        work()
+
+
+def _number() -> int:
+    return random.randrange(1, 2**31)

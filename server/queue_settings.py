@@ -1,0 +1,108 @@
+"""The queue's settings of one server, from its environment, and the ports that it keeps. Pure.
+
+    CONTROL                 unix:PATH or HOST:PORT of control's link; without it there is no queue
+    CLUSTER_SECRET_FILE     a file with the cluster's secret, or CLUSTER_SECRET itself (containers)
+    KAFKA_PORT, INTERNAL_PORT, EXTERNAL_PORT   of the listeners; unset or 0: those of the last run, or any that is free
+    ADVERTISED_HOST, ADVERTISED_PORT           where clients reach EXTERNAL; without them there is no such listener
+    KAFKA_HOST              the address that the listeners bind, and CLIENT and INTERNAL advertise (default 127.0.0.1);
+                            for 0.0.0.0 they advertise the host's name, which a container's network resolves
+    FSYNC                   always (default), interval or never
+    AUTO_CREATE_TOPICS      true (default) or false
+    RACK                    where it stands
+
+A server keeps its ports across respawns, since some clients (aiokafka, sarama) never look for it anywhere else.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from server.log_settings import Fsync
+from server.settings import SettingError
+
+CLIENT: Final = "CLIENT"
+INTERNAL: Final = "INTERNAL"
+EXTERNAL: Final = "EXTERNAL"
+PORT_SETTINGS: Final[Mapping[str, str]] = {CLIENT: "KAFKA_PORT", INTERNAL: "INTERNAL_PORT", EXTERNAL: "EXTERNAL_PORT"}
+ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSettings:
+    """`ports` by listener; 0: the last run's, or any. `advertised`: EXTERNAL's, None: there is no such listener."""
+
+    control: str
+    secret: str | None
+    secret_file: str | None
+    host: str
+    own_host: str
+    ports: Mapping[str, int]
+    advertised: tuple[str, int] | None
+    fsync: Fsync
+    auto_create: bool
+    rack: str | None
+
+    def advertise(self, bound: Mapping[str, int]) -> dict[str, tuple[str, int]]:
+        """What control is told about listeners on the ports `bound`."""
+        own = self.own_host if self.host in ANY_ADDRESS else self.host
+        told = {name: (own, port) for name, port in bound.items()}
+        if EXTERNAL in bound and self.advertised is not None:
+            told[EXTERNAL] = self.advertised
+        return told
+
+
+def read_queue_settings(environ: Mapping[str, str], hostname: str) -> QueueSettings | None:
+    """None without CONTROL. Raises SettingError."""
+    control = environ.get("CONTROL")
+    if not control:
+        return None
+    secret, secret_file = environ.get("CLUSTER_SECRET") or None, environ.get("CLUSTER_SECRET_FILE") or None
+    if secret is None and secret_file is None:
+        raise SettingError("CONTROL needs CLUSTER_SECRET_FILE or CLUSTER_SECRET")
+    advertised_host = environ.get("ADVERTISED_HOST")
+    advertised = (advertised_host, _port(environ, "ADVERTISED_PORT")) if advertised_host else None
+    names = (CLIENT, INTERNAL, EXTERNAL) if advertised else (CLIENT, INTERNAL)
+    return QueueSettings(
+        control=control,
+        secret=secret,
+        secret_file=secret_file,
+        host=environ.get("KAFKA_HOST") or "127.0.0.1",
+        own_host=hostname,
+        ports={name: _port(environ, PORT_SETTINGS[name]) for name in names},
+        advertised=advertised,
+        fsync=_fsync(environ.get("FSYNC") or "always"),
+        auto_create=(environ.get("AUTO_CREATE_TOPICS") or "true").lower() == "true",
+        rack=environ.get("RACK") or None,
+    )
+
+
+def ports_text(ports: Mapping[str, int]) -> bytes:
+    """What `listeners.json` holds."""
+    return json.dumps(dict(ports), indent=1).encode() + b"\n"
+
+
+def parse_ports(text: bytes) -> dict[str, int]:
+    """The last run's ports by listener; none if it can't be understood."""
+    try:
+        raw: Any = json.loads(text)
+    except ValueError:
+        return {}
+    if not isinstance(raw, dict):
+        return {}
+    pairs = cast("dict[str, Any]", raw).items()
+    return {name: port for name, port in pairs if isinstance(port, int) and 0 < port <= 65535}
+
+
+def _fsync(text: str) -> Fsync:
+    try:
+        return Fsync(text)
+    except ValueError:
+        raise SettingError(f"FSYNC must be always, interval or never, not {text!r}") from None
+
+
+def _port(environ: Mapping[str, str], name: str) -> int:
+    text = environ.get(name) or "0"
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise SettingError(f"{name} must be a whole number from 0 to 65535, not {text!r}")
+    return int(text)

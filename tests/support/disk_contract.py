@@ -1,0 +1,86 @@
+"""What `server.storage` asks of every disk; each one's test supplies `make_disk`."""
+
+import unittest
+
+from server.storage import PARTIAL, Disk, StorageError, read_whole, write_whole
+
+
+class DiskContract(unittest.TestCase):
+    """Not collected itself: a subclass has `make_disk` and `__test__ = True`."""
+
+    __test__ = False
+
+    def make_disk(self) -> Disk:
+        raise NotImplementedError
+
+    def setUp(self) -> None:
+        if type(self) is DiskContract:
+            self.skipTest("the contract, not one who keeps it")
+        self.disk = self.make_disk()
+
+    def test_a_file_grows_and_is_read_anywhere(self) -> None:
+        file = self.disk.make("d").create("f")
+        file.append(b"hello ")
+        file.append(memoryview(bytearray(b"world")))
+        file.sync()
+        self.assertEqual(
+            (file.size, file.read(0, 11), file.read(6, 3), file.read(9, 9)), (11, b"hello world", b"wor", b"ld")
+        )
+        self.assertEqual(file.read(11, 5), b"")
+        file.truncate(4)
+        file.append(b"!")
+        self.assertEqual((file.size, file.read(0, 9)), (5, b"hell!"))
+        file.close()
+
+    def test_a_file_is_opened_again_at_its_end(self) -> None:
+        directory = self.disk.make("d")
+        file = directory.create("f")
+        file.append(b"one")
+        file.close()
+        again = directory.open("f")
+        again.append(b"two")
+        self.assertEqual((again.size, again.read(0, 9)), (6, b"onetwo"))
+        again.close()
+
+    def test_who_has_a_file_open_keeps_it(self) -> None:
+        directory = self.disk.make("d")
+        old = directory.create("f")
+        old.append(b"old")
+        new = directory.create("f")
+        self.assertEqual((old.read(0, 9), new.size), (b"old", 0))
+        directory.remove("f")
+        self.assertEqual(old.read(0, 9), b"old")
+        old.close()
+        new.close()
+
+    def test_names(self) -> None:
+        directory = self.disk.make("d")
+        for name in ("b", "a", "c"):
+            directory.create(name).close()
+        directory.rename("a", "c")
+        directory.remove("nobody")
+        directory.sync()
+        self.assertEqual(list(directory.names()), ["b", "c"])
+        for call in (lambda: directory.open("a"), lambda: directory.rename("a", "d")):
+            with self.assertRaises(StorageError):
+                call()
+
+    def test_directories(self) -> None:
+        self.disk.make("d").create("f").close()
+        self.disk.make("e")
+        self.assertEqual(list(self.disk.make("d").names()), ["f"])
+        self.disk.rename("d", "d-stray")
+        self.disk.remove("e")
+        self.disk.remove("nobody")
+        self.disk.sync()
+        self.assertEqual(list(self.disk.names()), ["d-stray"])
+        self.assertEqual(list(self.disk.make("d-stray").names()), ["f"])
+        with self.assertRaises(StorageError):
+            self.disk.rename("d", "e")
+
+    def test_a_whole_file(self) -> None:
+        directory = self.disk.make("d")
+        write_whole(directory, "f", b"one")
+        write_whole(directory, "f", b"two")
+        self.assertEqual((read_whole(directory, "f"), list(directory.names())), (b"two", ["f"]))
+        self.assertNotIn("f" + PARTIAL, directory.names())

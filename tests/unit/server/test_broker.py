@@ -1,0 +1,315 @@
+"""Produce, fetch and leadership through the wire's bytes, on a disk in memory with a clock of its own."""
+
+import unittest
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.log_settings import Fsync
+from server.partition import CONFIRM_MS, Role
+from server.storage import StorageError
+from tests.support.broker_world import ME, BrokerWorld, batch
+from wire import messages
+from wire.batches import stamp_append_time, walk
+from wire.errors import ErrorCode
+from wire.primitives import WireError
+from wire.versions import ALTER_PARTITION
+
+
+class TestProduce(unittest.TestCase):
+    def setUp(self) -> None:
+        self.world = BrokerWorld(auto_sync=False)
+        self.world.create()
+
+    def test_acks_all_is_answered_when_it_is_synced(self) -> None:
+        call = self.world.produce(batch(b"a", b"b"))
+        self.assertEqual(call.answers, [])
+        self.world.run_syncs()
+        told = self.world.produced(call)
+        self.assertEqual((told.error_code, told.base_offset, told.log_start_offset), (0, 0, 0))
+
+    def test_acks_1_is_answered_at_once(self) -> None:
+        told = self.world.produced(self.world.produce(batch(b"a"), acks=1))
+        self.assertEqual((told.error_code, told.base_offset), (0, 0))
+        self.assertEqual(self.world.partition().high_watermark, 0)
+
+    def test_acks_0_has_no_answer_and_closes_where_something_is_wrong(self) -> None:
+        self.assertEqual(self.world.produce(batch(b"a"), acks=0).answers, [])
+        with self.assertRaises(WireError):
+            self.world.produce(batch(b"a"), acks=0, number=7)
+
+    def test_other_acks_are_refused(self) -> None:
+        told = self.world.produced(self.world.produce(batch(b"a"), acks=2))
+        self.assertEqual(told.error_code, ErrorCode.INVALID_REQUIRED_ACKS)
+
+    def test_time_is_over_before_the_disk_is_done(self) -> None:
+        call = self.world.produce(batch(b"a"))
+        self.world.pass_ms(900)
+        self.assertEqual(call.answers, [])
+        self.world.pass_ms(150)
+        self.assertEqual(self.world.produced(call).error_code, ErrorCode.REQUEST_TIMED_OUT)
+        self.world.run_syncs()
+        self.assertEqual(len(call.answers), 1)
+        self.assertEqual(self.world.partition().high_watermark, 1)
+
+    def test_a_duplicate_waits_for_what_it_repeats(self) -> None:
+        records = bytes(batch(b"a", producer=(9, 0, 0)))
+        first, again = self.world.produce(records), self.world.produce(records)
+        self.assertEqual(first.answers + again.answers, [])
+        self.world.run_syncs()
+        self.assertEqual([self.world.produced(call).base_offset for call in (first, again)], [0, 0])
+        self.assertEqual(self.world.partition().high_watermark, 1)
+        gap = batch(b"a", producer=(9, 0, 5))
+        told = self.world.produced(self.world.produce(gap))
+        self.assertEqual(told.error_code, ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER)
+
+    def test_what_is_not_there(self) -> None:
+        told = self.world.produced(self.world.produce(batch(b"a"), number=3))
+        self.assertEqual(told.error_code, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+    def test_a_corrupt_batch(self) -> None:
+        records = batch(b"a")
+        records[-1] ^= 1
+        told = self.world.produced(self.world.produce(bytes(records)))
+        self.assertEqual(told.error_code, ErrorCode.CORRUPT_MESSAGE)
+
+    def test_a_disk_that_fails_acknowledges_nothing(self) -> None:
+        call = self.world.produce(batch(b"a"))
+        self.world.broker.disk_failed(self.world.partition(), StorageError("gone", final=True), self.world.now)
+        self.assertEqual(self.world.produced(call).error_code, ErrorCode.KAFKA_STORAGE_ERROR)
+        told = self.world.produced(self.world.produce(batch(b"a")))
+        self.assertEqual(told.error_code, ErrorCode.KAFKA_STORAGE_ERROR)
+
+    def test_by_id(self) -> None:
+        call = self.world.produce(batch(b"a"), version=13)
+        self.world.run_syncs()
+        self.assertEqual(self.world.produced(call).error_code, 0)
+
+
+class TestRules(unittest.TestCase):
+    def produced(self, records: bytes, **configs: str) -> tuple[BrokerWorld, int]:
+        world = BrokerWorld()
+        world.create(configs={name.replace("_", "."): value for name, value in configs.items()})
+        return world, world.produced(world.produce(records)).error_code
+
+    def test_size(self) -> None:
+        _, code = self.produced(batch(b"a" * 1000), max_message_bytes="500")
+        self.assertEqual(code, ErrorCode.MESSAGE_TOO_LARGE)
+
+    def test_keys(self) -> None:
+        _, code = self.produced(batch(b"a", key=None), cleanup_policy="compact")
+        self.assertEqual(code, ErrorCode.INVALID_RECORD)
+
+    def test_replicas(self) -> None:
+        _, code = self.produced(batch(b"a"), min_insync_replicas="2")
+        self.assertEqual(code, ErrorCode.NOT_ENOUGH_REPLICAS)
+
+    def test_times(self) -> None:
+        ahead = batch(b"a", timestamp_ms=1_700_000_000_000 + 7_200_000)
+        self.assertEqual(self.produced(ahead)[1], ErrorCode.INVALID_TIMESTAMP)
+        self.assertEqual(self.produced(ahead, message_timestamp_type="LogAppendTime")[1], 0)
+
+    def test_append_time(self) -> None:
+        world, _ = self.produced(batch(b"a"), message_timestamp_type="LogAppendTime")
+        told = world.fetched(world.fetch())
+        ((_, header),) = walk(bytes(told.records))
+        self.assertEqual(header.max_timestamp_ms, world.now.wall_ms)
+        self.assertTrue(header.has_log_append_time)
+
+    def test_clients_do_not_set_it(self) -> None:
+        records = batch(b"a")
+        stamp_append_time(records, 0, 5)
+        self.assertEqual(self.produced(bytes(records))[1], ErrorCode.INVALID_TIMESTAMP)
+
+
+class TestFetch(unittest.TestCase):
+    def setUp(self) -> None:
+        self.world = BrokerWorld()
+        self.world.create()
+
+    def test_records_up_to_the_high_watermark(self) -> None:
+        self.world.produce(batch(b"a"))
+        self.world.auto_sync = False
+        self.world.produce(batch(b"b"))
+        told = self.world.fetched(self.world.fetch())
+        self.assertEqual((told.high_watermark, len(list(walk(bytes(told.records))))), (1, 1))
+        call = self.world.fetch(offset=1)
+        self.assertEqual(call.answers, [])
+        self.world.run_syncs()
+        self.world.turn()
+        self.assertEqual(self.world.fetched(call).high_watermark, 2)
+
+    def test_waits_no_longer_than_asked(self) -> None:
+        call = self.world.fetch()
+        self.world.pass_ms(450)
+        self.assertEqual(call.answers, [])
+        self.world.pass_ms(100)
+        self.assertFalse(self.world.fetched(call).records)
+
+    def test_min_bytes(self) -> None:
+        call = self.world.fetch(min_bytes=200)
+        self.world.produce(batch(b"a"))
+        self.assertEqual(call.answers, [])
+        self.world.produce(batch(b"a" * 200))
+        self.assertEqual(len(list(walk(bytes(self.world.fetched(call).records)))), 2)
+
+    def test_outside_of_the_log(self) -> None:
+        told = self.world.fetched(self.world.fetch(offset=5))
+        self.assertEqual(told.error_code, ErrorCode.OFFSET_OUT_OF_RANGE)
+
+    def test_epochs(self) -> None:
+        self.world.change(self.world.state(leader_epoch=3, partition_epoch=1))
+        for epoch, code in ((2, ErrorCode.FENCED_LEADER_EPOCH), (4, ErrorCode.UNKNOWN_LEADER_EPOCH)):
+            told = self.world.fetched(self.world.fetch(current_leader_epoch=epoch))
+            self.assertEqual(told.error_code, code)
+
+    def test_room_shortens_the_answer_but_never_the_first_batch(self) -> None:
+        for _ in range(4):
+            self.world.produce(batch(b"x" * 50_000))
+        told = self.world.fetched(self.world.fetch(), room=0)
+        self.assertEqual(len(list(walk(bytes(told.records)))), 1)
+        told = self.world.fetched(self.world.fetch(max_bytes=10))
+        self.assertEqual(len(list(walk(bytes(told.records)))), 1)
+
+    def test_a_session_tells_news_only(self) -> None:
+        self.world.produce(batch(b"a"))
+        first = self.world.told(1, self.world.fetch(session_epoch=0))
+        self.assertNotEqual(first.session_id, 0)
+        again = {"session_id": first.session_id, "session_epoch": 1, "topics": [], "max_wait": 0}
+        self.assertTrue(self.world.told(1, self.world.fetch(offset=0, **again)).responses)
+        moved = self.world.fetch(offset=1, session_id=first.session_id, session_epoch=2)
+        self.world.pass_ms(600)
+        self.assertEqual(self.world.told(1, moved).responses, ())
+        lost = self.world.told(1, self.world.fetch(session_id=first.session_id, session_epoch=9))
+        self.assertEqual(lost.error_code, ErrorCode.INVALID_FETCH_SESSION_EPOCH)
+
+    def test_a_replica_id_needs_the_internal_listener_and_a_current_epoch(self) -> None:
+        told = self.world.told(1, self.world.fetch(replica_id=2))
+        self.assertEqual(told.error_code, ErrorCode.CLUSTER_AUTHORIZATION_FAILED)
+        told = self.world.told(1, self.world.fetch(replica_id=2, listener="INTERNAL"))
+        self.assertEqual(told.error_code, ErrorCode.STALE_BROKER_EPOCH)
+
+
+class TestLeadership(unittest.TestCase):
+    def setUp(self) -> None:
+        self.world = BrokerWorld()
+        self.world.create(replicas=[ME, 2], isr=[ME, 2])
+        self.world.change(self.world.other_broker(2))
+
+    def follow(self, end: int) -> None:
+        self.world.partition().fetched(2, 7, end, end, self.world.now)
+        self.world.partition().answered(2, self.world.now)
+
+    def test_acks_all_waits_for_the_follower(self) -> None:
+        call = self.world.produce(batch(b"a"))
+        self.assertEqual(call.answers, [])
+        self.follow(0)
+        self.assertEqual(call.answers, [])
+        self.follow(1)
+        self.assertEqual(self.world.produced(call).error_code, 0)
+
+    def test_what_was_only_received_does_not_count(self) -> None:
+        call = self.world.produce(batch(b"a"))
+        self.world.partition().fetched(2, 7, 1, 0, self.world.now)
+        self.assertEqual(call.answers, [])
+
+    def test_confirmed_only_by_answers_that_were_seen(self) -> None:
+        partition = self.world.partition()
+        self.world.pass_ms(CONFIRM_MS + 1)
+        self.assertFalse(partition.is_confirmed(self.world.now))
+        self.follow(0)
+        self.assertFalse(partition.is_confirmed(self.world.now))
+        self.world.pass_ms(10)
+        self.follow(0)
+        self.assertTrue(partition.is_confirmed(self.world.now))
+        self.world.pass_ms(CONFIRM_MS)
+        self.assertFalse(partition.is_confirmed(self.world.now))
+        told = self.world.produced(self.world.produce(batch(b"a"), acks=1))
+        self.assertEqual(told.error_code, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+    def test_who_waited_is_told_when_another_leads(self) -> None:
+        call = self.world.produce(batch(b"a"))
+        fetch = self.world.fetch()
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME, 2], leader=2, leader_epoch=1, partition_epoch=1))
+        self.assertEqual(self.world.produced(call).error_code, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        self.assertEqual(self.world.fetched(fetch).error_code, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        self.assertIs(self.world.partition().role, Role.FOLLOWER)
+
+    def test_a_follower_that_has_caught_up_is_proposed_once_and_counts_at_once(self) -> None:
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.follow(0)
+        self.world.turn()
+        asked = [body for key, body, _ in self.world.asked_control if key == ALTER_PARTITION]
+        self.assertEqual(len(asked), 1)
+        (topic,) = messages.decode(ALTER_PARTITION, 3, asked[0]).topics
+        isr = [(one.broker_id, one.broker_epoch) for one in topic.partitions[0].new_isr_with_epochs]
+        self.assertEqual(isr, [(ME, 5), (2, 7)])
+        call = self.world.produce(batch(b"a"))
+        self.assertEqual(call.answers, [], "the proposed member counts (R1)")
+
+    def test_an_isr_that_lags_is_shrunk_only_by_controls_answer(self) -> None:
+        call = self.world.produce(batch(b"a"))
+        self.world.pass_ms(31_000)
+        call = self.world.produce(batch(b"b"))
+        self.world.broker.shrink_isrs(self.world.now)
+        self.world.turn()
+        self.assertEqual(call.answers, [])
+        self.world.asked_control[-1][2](ErrorCode.NOT_CONTROLLER)
+        self.assertEqual(call.answers, [])
+        self.world.broker.ask_again()
+        self.world.turn()
+        self.assertEqual(len([key for key, _, _ in self.world.asked_control if key == ALTER_PARTITION]), 2)
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.assertEqual(self.world.produced(call).error_code, 0)
+
+    def test_a_partition_that_moved_away_is_retired(self) -> None:
+        self.world.change(self.world.state(replicas=[2], isr=[2], leader=2, leader_epoch=1, partition_epoch=1))
+        self.assertEqual(self.world.retired, [("t-0", False)])
+        told = self.world.produced(self.world.produce(batch(b"a")))
+        self.assertEqual(told.error_code, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.just(("produce",)),
+        st.just(("sync",)),
+        st.tuples(st.just("follow"), st.integers(0, 20), st.integers(0, 20)),
+        st.tuples(st.just("isr"), st.booleans()),
+    ),
+    max_size=40,
+)
+
+
+class TestLaws(unittest.TestCase):
+    @given(STEPS, st.sampled_from([Fsync.ALWAYS, Fsync.NEVER]))
+    @settings(max_examples=100, deadline=None)
+    def test_hw_never_goes_back_and_what_is_acked_is_synced_on_the_isr(self, steps: list[tuple], fsync: Fsync) -> None:
+        world = BrokerWorld(fsync, auto_sync=False)
+        world.create(replicas=[ME, 2], isr=[ME, 2])
+        world.change(world.other_broker(2))
+        partition, calls, seen, synced, epoch = world.partition(), [], 0, 0, 0
+        for step in steps:
+            if step[0] == "produce":
+                calls.append(world.produce(batch(b"x")))
+            elif step[0] == "sync":
+                world.run_syncs()
+            elif step[0] == "follow":
+                end = min(step[1], partition.log.end_offset)
+                synced = min(step[2], end)
+                partition.fetched(2, 7, end, synced, world.now)
+            else:
+                epoch += 1
+                isr = [ME, 2] if step[1] and synced >= partition.high_watermark else [ME]
+                world.change(world.state(replicas=[ME, 2], isr=isr, partition_epoch=epoch))
+            self.assertGreaterEqual(partition.high_watermark, seen)
+            self.assertLessEqual(partition.high_watermark, partition.log.safe_end)
+            seen = partition.high_watermark
+            answered = [call for call in calls if call.answers]
+            self.assertEqual(answered, calls[: len(answered)], "in the order of the offsets")
+            for call in answered:
+                self.assertLess(world.produced(call).base_offset, seen)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,47 @@
+"""`server.truncation`: the end cut back to what the leader has; the power cuts are in `test_recovery`."""
+
+import unittest
+
+from support.log_case import append, batch, contents, new_log, reopened, sync
+
+from server.storage import StorageError
+from server.truncation import restart_at, truncate
+
+
+class TruncationTest(unittest.TestCase):
+    def setUp(self) -> None:
+        self.log = new_log()
+        for number in range(20):
+            append(self.log, batch(2, time_ms=100 * number), epoch=number // 5)
+        sync(self.log, checkpoint=True)
+        self.before = contents(self.log)
+
+    def test_to_every_offset_then_on(self) -> None:
+        for offset in range(45, -1, -1):
+            truncate(self.log, offset)
+            end = min(offset // 2 * 2, 40)
+            self.assertEqual((self.log.end_offset, self.log.synced_end), (end, end))
+            self.assertEqual(contents(self.log), self.before[: end // 2])
+            self.assertEqual(self.log.epochs.latest, (end // 2 - 1) // 5 if end else -1)
+        self.assertEqual(append(self.log), 0)
+        self.assertEqual(contents(reopened(self.log)), contents(self.log))
+
+    def test_by_time_after_a_cut(self) -> None:
+        truncate(self.log, 10)
+        append(self.log, batch(2, time_ms=5000), epoch=9)
+        self.assertEqual(self.log.find_by_time(450), (5000, 10))
+        sync(self.log, checkpoint=True)
+        self.assertEqual(reopened(self.log).find_by_time(450), (5000, 10))
+
+    def test_never_below_the_start(self) -> None:
+        self.log.advance_start(11)
+        for offset in (3, 10, 11):
+            with self.assertRaises(StorageError):
+                truncate(self.log, offset)
+        self.assertEqual(self.log.end_offset, 40)
+
+    def test_emptied(self) -> None:
+        log = restart_at(self.log, 100)
+        self.assertEqual((log.log_start, log.end_offset, log.epochs.latest, contents(log)), (100, 100, -1, []))
+        self.assertEqual(append(log), 100)
+        self.assertEqual(contents(reopened(log)), contents(log))
