@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
-from support.kafka_clients import PATIENCE_S, Aio, Client, Confluent, KafkaPython, Kcat
+from support.kafka_clients import PATIENCE_S, Aio, Client, Confluent, KafkaPython, Kcat, until
 from support.kafka_engines import Engine, engines, started
+from support.kafka_raw import Raw, fetch, fetched
 from support.programs import programs_or_skip
 
 CLIENTS: tuple[Any, ...] = (Confluent, Aio, KafkaPython, Kcat)
@@ -68,9 +69,21 @@ def topic(make_topic: MakeTopic) -> str:
     return make_topic()
 
 
-@pytest.fixture(params=CLIENTS, ids=lambda client: client.name)
-def client(request: pytest.FixtureRequest, engine: Engine) -> Client:
-    return request.getfixturevalue("client_of")(request.param)
+@pytest.fixture
+def leader(admin: AdminClient, topic: str) -> tuple[str, int]:
+    """Where partition 0 of the test's topic is led, once the server there knows it."""
+
+    def found() -> tuple[str, int] | None:
+        metadata = admin.list_topics(topic, timeout=PATIENCE_S)
+        partition = metadata.topics[topic].partitions.get(0)
+        broker = partition and metadata.brokers.get(partition.leader)
+        return (broker.host, broker.port) if broker else None
+
+    address = until(found, bool)
+    assert address is not None
+    with Raw(address) as connection:
+        until(lambda: fetched(connection.ask(fetch(topic, 0)))[0], lambda error: error == 0)
+    return address
 
 
 @pytest.fixture

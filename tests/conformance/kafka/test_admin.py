@@ -1,4 +1,4 @@
-"""Topics, their settings and their records, managed by the admin clients of confluent-kafka, kafka-python and aiokafka."""
+"""Topics, their settings and their records, by the admin clients of confluent-kafka, kafka-python and aiokafka."""
 
 from collections.abc import Callable, Generator
 from contextlib import closing

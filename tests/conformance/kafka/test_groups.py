@@ -14,7 +14,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, ConsumerGroupTopicPartitio
 from confluent_kafka import ConsumerGroupState as State
 from confluent_kafka import TopicPartition as Partition
 from confluent_kafka.admin import AdminClient
-from support.kafka_clients import PATIENCE_S, Confluent, Message, Refused, Sending, consumed, until
+from support.kafka_clients import PATIENCE_S, Confluent, Message, Sending, consumed, until
 from support.kafka_engines import Engine
 from support.kafka_python import kafka, kafka_admin
 from support.programs import programs_or_skip
@@ -213,7 +213,7 @@ def test_a_second_with_the_same_instance_id_fences_the_first(make_topic: MakeTop
 def test_clients_of_all_kinds_are_one_group(
     engine: Engine, admin: AdminClient, make_topic: MakeTopic, join: NewMember, name: str
 ) -> None:
-    """Two partitions of eight for each of confluent-kafka, aiokafka, kafka-python and kcat, by the strategy they share."""
+    """Two partitions of eight for confluent-kafka, aiokafka, kafka-python and kcat each, by a strategy they share."""
     programs_or_skip("kcat")
     topic = make_topic(8)
     with ExitStack() as stack:
