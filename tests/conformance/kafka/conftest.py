@@ -45,6 +45,12 @@ def name() -> str:
 MakeTopic = Callable[..., str]
 
 
+def led(admin: AdminClient, topic: str) -> int:
+    """How many of its partitions have a leader, as the server that was asked knows it."""
+    found = admin.list_topics(topic, timeout=PATIENCE_S).topics[topic].partitions.values()
+    return sum(1 for partition in found if partition.leader >= 0)
+
+
 @pytest.fixture
 def make_topic(admin: AdminClient) -> Generator[MakeTopic]:
     """Makes a topic of so many partitions with these configs; deleted after the test."""
@@ -55,6 +61,7 @@ def make_topic(admin: AdminClient) -> Generator[MakeTopic]:
         named = {key.replace("_", "."): str(value) for key, value in configs.items()}
         admin.create_topics([NewTopic(topic, partitions, config=named)])[topic].result(PATIENCE_S)
         made.append(topic)
+        until(lambda: led(admin, topic), lambda count: count == partitions)
         return topic
 
     yield make
@@ -72,15 +79,9 @@ def topic(make_topic: MakeTopic) -> str:
 @pytest.fixture
 def leader(admin: AdminClient, topic: str) -> tuple[str, int]:
     """Where partition 0 of the test's topic is led, once the server there knows it."""
-
-    def found() -> tuple[str, int] | None:
-        metadata = admin.list_topics(topic, timeout=PATIENCE_S)
-        partition = metadata.topics[topic].partitions.get(0)
-        broker = partition and metadata.brokers.get(partition.leader)
-        return (broker.host, broker.port) if broker else None
-
-    address = until(found, bool)
-    assert address is not None
+    metadata = admin.list_topics(topic, timeout=PATIENCE_S)
+    broker = metadata.brokers[metadata.topics[topic].partitions[0].leader]
+    address = broker.host, broker.port
     with Raw(address) as connection:
         until(lambda: fetched(connection.ask(fetch(topic, 0)))[0], lambda error: error == 0)
     return address

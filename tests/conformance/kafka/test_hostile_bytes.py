@@ -116,7 +116,7 @@ def test_random_bytes(leader: tuple[str, int]) -> None:
 
 def heard(connection: Raw) -> None:
     """Whatever it has to say; it may also wait for more bytes, or be closed."""
-    with suppress(ConnectionError):
+    with suppress(OSError):
         connection.socket.shutdown(socket.SHUT_WR)
     with suppress(ConnectionError):
         while select.select([connection.socket], [], [], ANSWER_S)[0] and connection.socket.recv(1 << 20):

@@ -22,6 +22,7 @@ INVALID_SESSION_TIMEOUT = 26
 UNSUPPORTED_VERSION = 35
 OUT_OF_ORDER_SEQUENCE = 45
 INVALID_PRODUCER_EPOCH = 47
+NO_SUCH_TRANSACTION = 53  # TRANSACTIONAL_ID_AUTHORIZATION_FAILED
 INVALID_RECORD = 87
 API_VERSIONS = raw.request(raw.API_VERSIONS, 0, b"", 77)
 MAGIC_AT = 16
@@ -110,6 +111,10 @@ GOOD = raw.batch(b"one", b"two")
 REFUSED_BATCHES = {
     "a byte changed": (GOOD[:-1] + b"!", CORRUPT_MESSAGE),
     "an older magic": (GOOD[:MAGIC_AT] + b"\1" + GOOD[MAGIC_AT + 1 :], INVALID_RECORD),
+    "a magic of the future": (GOOD[:MAGIC_AT] + b"\3" + GOOD[MAGIC_AT + 1 :], CORRUPT_MESSAGE),
+    "offsets that don't begin at 0": (struct.pack(">q", 5) + GOOD[8:], INVALID_RECORD),
+    "a length too short": (GOOD[:8] + struct.pack(">i", 10) + GOOD[12:], CORRUPT_MESSAGE),
+    "of a transaction, without its id": (resealed(GOOD, ATTRIBUTES_AT, struct.pack(">h", 0x10)), NO_SUCH_TRANSACTION),
     "a count too many": (resealed(GOOD, COUNT_AT, struct.pack(">i", 3)), INVALID_RECORD),
     "a last offset too high": (resealed(GOOD, LAST_DELTA_AT, struct.pack(">i", 5)), INVALID_RECORD),
     "no records": (resealed(GOOD, COUNT_AT, struct.pack(">i", 0)), INVALID_RECORD),
