@@ -1,0 +1,71 @@
+"""The engines under test, each with one server, started on a directory of its own."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from analysis.door_bench.accounting import tree
+from analysis.kafka_peer import Kafka
+from analysis.running import running
+
+TOPIC_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A running one. `servers` are the processes that hold the queue, `everything` is all that was started for it."""
+
+    name: str
+    bootstrap: str
+    started_s: float
+    servers: Callable[[], list[int]]
+    everything: Callable[[], list[int]]
+
+    def create_topic(self, name: str, partitions: int) -> None:
+        """Raises KafkaException."""
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        for made in admin.create_topics([NewTopic(name, partitions, 1)], request_timeout=TOPIC_S).values():
+            made.result(TOPIC_S)
+
+
+@contextlib.contextmanager
+def kafka(synced: bool, parent: Path) -> Generator[Engine]:
+    """`synced`: it syncs after each message, so before each ack."""
+    begun = time.monotonic()
+    with Kafka({"log.flush.interval.messages": "1"} if synced else {}, parent) as one:
+        yield Engine("kafka", one.bootstrap, time.monotonic() - begun, lambda: [one.pid], lambda: tree(one.pid))
+
+
+@contextlib.contextmanager
+def carousel(synced: bool, parent: Path) -> Generator[Engine]:
+    """One replica behind the whole system, which is idle: clients speak to the replica directly."""
+    directory = Path(tempfile.mkdtemp(prefix="carousel-", dir=parent))
+    flags = ("--fsync", "always" if synced else "never", "--workers", "1", "--queue-port", "0")
+    try:
+        with running(*flags, replicas=1, state_dir=directory) as system:
+            servers = [child["pid"] for child in system.children("replica")]
+            bootstrap = system.cluster()["queue"]["bootstrap"]
+            yield Engine("carousel", bootstrap, system.started_s, lambda: servers, lambda: tree(system.process.pid))
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+ENGINES: Final = {"carousel": carousel, "kafka": kafka}
+
+
+def sync_us(directory: Path, times: int = 200) -> float:
+    """What one fdatasync of 4 KiB costs there: the mean, in microseconds."""
+    with tempfile.NamedTemporaryFile(dir=directory) as file:
+        begun = time.perf_counter()
+        for _ in range(times):
+            os.write(file.fileno(), b"x" * 4096)
+            os.fdatasync(file.fileno())
+        return (time.perf_counter() - begun) / times * 1e6
