@@ -36,6 +36,8 @@ def main(
     times: Annotated[int, typer.Option(min=1, help="Kills")] = 200,
     changes: Annotated[int, typer.Option(min=1, help="/add and /rm of the churn")] = 20,
     rate: Annotated[float, typer.Option(min=1, help="Messages a second")] = 1000,
+    crowded: Annotated[int, typer.Option("--crowd", min=1, help="Partitions, and connections, of the crowd")] = 2000,
+    sends: Annotated[int, typer.Option(min=1, help="Synchronous ones, for a percentile")] = 2000,
     seed: Annotated[int | None, typer.Option(min=0, help="Of messages and harm (default: a new one)")] = None,
     parent: Annotated[Path, typer.Option(help="Where data directories are made")] = TEMPORARY,
     json_path: Annotated[Path | None, typer.Option("--json", help="Keep the figures here")] = None,
@@ -49,7 +51,8 @@ def main(
         print(lack, file=sys.stderr)
         raise typer.Exit(2)
     wanted = names or [name for name in DRILLS if engine != "kafka" or name != "churn"]
-    reports = run(wanted, engine, Size(chosen, parent, times, changes, rate), json_path)
+    size = Size(chosen, parent, times, changes, rate, crowded, sends=sends)
+    reports = run(wanted, engine, size, json_path)
     if not all(report.clean for report in reports):
         raise typer.Exit(1)
 

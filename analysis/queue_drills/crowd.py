@@ -16,7 +16,7 @@ from analysis.queue_bench.rounds import ask
 from analysis.queue_drills.drill import Size
 from analysis.queue_drills.engines import Engine, Start, create_topic, direct
 from analysis.queue_drills.idle import MB, idle_cpu
-from analysis.queue_drills.raw import connect, fetch, greet
+from analysis.queue_drills.raw import connect, fetch, greet, has_answer
 from analysis.queue_drills.report import Limit, Report
 from analysis.queue_drills.starting import first_answer_s, settle
 from loadbalancer.aio.limits import raise_descriptors
@@ -41,11 +41,12 @@ def crowd(start: Start, name: str, size: Size) -> Report:
         settle(crowded)
         report.other["PSS of one, MB"] = round(pss_of(alone.servers()) / MB)
         report.other["PSS with partitions, MB"] = round(pss_of(crowded.servers()) / MB)
-        refused = gather(crowded, size.crowd, open_ones)
-        report.zeros["connections refused"] = refused
+        connections = gather(crowded, size.crowd, open_ones)
+        report.zeros["connections refused"] = size.crowd - len(connections)
         report.other["PSS with partitions and connections, MB"] = round(pss_of(crowded.servers()) / MB)
         report.other["idle CPU, % of a core"] = round(idle_cpu(crowded) * 100, 1)
         compare(report, alone, crowded, size.sends)
+        report.zeros["connections that did not stay parked"] = sum(not is_parked(one) for one in connections)
         open_ones.close()
         report.seconds["start to first answer with partitions"] = first_answer_s(crowded)
         report.seconds["start to first answer of one"] = first_answer_s(alone)
@@ -56,7 +57,7 @@ def fill(engine: Engine, partitions: int) -> None:
     """Create them, and put a message into each. Raises RuntimeError if one was not taken."""
     for number in range(0, partitions, TOPICS_OF):
         create_topic(engine, topic_of(number), min(TOPICS_OF, partitions - number))
-    producer = Producer({"bootstrap.servers": engine.bootstrap, "acks": "all"})
+    producer = Producer({"bootstrap.servers": engine.bootstrap, "acks": "all", "log_level": 1})
     for number in range(partitions):
         producer.produce(topic_of(number), b"x", partition=number % TOPICS_OF)
     if left := producer.flush(FILLED_S):
@@ -67,21 +68,28 @@ def topic_of(number: int) -> str:
     return f"{MANY}-{number // TOPICS_OF}"
 
 
-def gather(engine: Engine, connections: int, open_ones: contextlib.ExitStack) -> int:
-    """Open them, each parked in a Fetch. How many were refused."""
-    address, refused = direct(engine), 0
-    for number in range(connections):
-        try:
+def gather(engine: Engine, wanted: int, open_ones: contextlib.ExitStack) -> list[socket.socket]:
+    """Those that were not refused, each parked in a Fetch."""
+    address = direct(engine)
+    connections: list[socket.socket] = []
+    for number in range(wanted):
+        with contextlib.suppress(OSError):
             connection = open_ones.enter_context(contextlib.closing(connect(address)))
             greet(connection)
             park(connection, topic_of(number), number % TOPICS_OF)
-        except OSError:
-            refused += 1
-    return refused
+            connections.append(connection)
+    return connections
 
 
 def park(connection: socket.socket, topic: str, partition: int) -> None:
     connection.sendall(fetch(topic, partition, offset=1, max_bytes=1 << 20, wait_ms=PARKED_MS, min_bytes=1))
+
+
+def is_parked(connection: socket.socket) -> bool:
+    try:
+        return not has_answer(connection)
+    except OSError:
+        return False
 
 
 def compare(report: Report, alone: Engine, crowded: Engine, sends: int) -> None:

@@ -165,9 +165,14 @@ Start = Callable[[int, Path], AbstractContextManager[Engine]]
 ENGINES: Final[Mapping[str, Start]] = {"carousel": carousel, "kafka": kafka}
 
 
+def admin_of(engine: Engine) -> AdminClient:
+    """One that says nothing of servers that are away."""
+    return AdminClient({"bootstrap.servers": engine.bootstrap, "log_level": 1})
+
+
 def create_topic(engine: Engine, name: str, partitions: int) -> None:
     """Raises KafkaException."""
-    admin = AdminClient({"bootstrap.servers": engine.bootstrap})
+    admin = admin_of(engine)
     asked = [NewTopic(name, partitions, 1)]
     made = cast(dict[str, Future[None]], admin.create_topics(asked, request_timeout=TOPIC_S))  # pyright: ignore[reportUnknownMemberType]
     for future in made.values():
@@ -176,14 +181,13 @@ def create_topic(engine: Engine, name: str, partitions: int) -> None:
 
 def leaders(engine: Engine, topic: str) -> dict[int, int]:
     """By partition, its leader's node id; -1 where there is none now. Raises KafkaException."""
-    admin = AdminClient({"bootstrap.servers": engine.bootstrap})
-    found = admin.list_topics(topic, TOPIC_S).topics[topic].partitions
+    found = admin_of(engine).list_topics(topic, TOPIC_S).topics[topic].partitions
     return {number: partition.leader for number, partition in found.items()}
 
 
 def direct(engine: Engine) -> str:
     """The address of one server itself. Raises KafkaException."""
-    brokers = AdminClient({"bootstrap.servers": engine.bootstrap}).list_topics(timeout=TOPIC_S).brokers
+    brokers = admin_of(engine).list_topics(timeout=TOPIC_S).brokers
     first = brokers[min(brokers)]
     return f"{first.host}:{first.port}"
 

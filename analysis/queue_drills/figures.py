@@ -57,7 +57,7 @@ def back_after(lanes: Lanes, kills_s: Sequence[float]) -> list[float | None]:
         )
         for number, first in enumerate(_first_told(pairs, kills_s)):
             back[number] = max(back[number], first - kills_s[number])
-    ends = [*kills_s[1:], math.inf]
+    ends = [*kills_s, math.inf][1:]
     return [
         after if after < math.inf and at + after <= end else None
         for after, at, end in zip(back, kills_s, ends, strict=True)

@@ -52,6 +52,17 @@ def greet(connection: socket.socket) -> None:
     _exactly(connection, size)
 
 
+def has_answer(connection: socket.socket) -> bool:
+    """Whether bytes of an answer wait to be read. Raises ConnectionError if the server has closed."""
+    connection.setblocking(False)
+    try:
+        if not connection.recv(1, socket.MSG_PEEK):
+            raise ConnectionError("closed by the server")
+    except BlockingIOError:
+        return False
+    return True
+
+
 def speaks(address: str) -> bool:
     """Whether a server answers there."""
     with contextlib.suppress(OSError), contextlib.closing(connect(address)) as connection:

@@ -1,6 +1,7 @@
 """Consumers that ask for 50 MiB each and never read: what they cost the server, and whether another client feels it."""
 
 import contextlib
+import socket
 import statistics
 import time
 from typing import Final
@@ -12,7 +13,7 @@ from analysis.queue_bench.rounds import ask
 from analysis.queue_drills.drill import Size
 from analysis.queue_drills.engines import Engine, Start, create_topic, direct
 from analysis.queue_drills.idle import MB
-from analysis.queue_drills.raw import SMALL_WINDOW, connect, fetch
+from analysis.queue_drills.raw import SMALL_WINDOW, connect, fetch, has_answer
 from analysis.queue_drills.report import Limit, Report
 from analysis.queue_drills.starting import settle
 
@@ -37,8 +38,9 @@ def stalled(start: Start, name: str, size: Size) -> Report:
         (server,) = engine.servers()
         calm_us = p99_us(engine, size.sends)
         before = pss_of([server])
-        stall(engine, size.stalled, open_ones)
+        connections = stall(engine, size.stalled, open_ones)
         most = watched(server)
+        report.zeros["stalled ones that were given nothing"] = sum(not has_answer(one) for one in connections)
         stalled_us = p99_us(engine, size.sends)
         most = max(most, pss_of([server]))
         report.zeros["servers lost"] = int(engine.servers() != [server])
@@ -52,7 +54,7 @@ def stalled(start: Start, name: str, size: Size) -> Report:
 def fill(engine: Engine) -> None:
     """One partition with more than is asked for. Raises RuntimeError."""
     create_topic(engine, LARGE, 1)
-    producer = Producer({"bootstrap.servers": engine.bootstrap, "acks": "all"})
+    producer = Producer({"bootstrap.servers": engine.bootstrap, "acks": "all", "log_level": 1})
     for _ in range(ASKED // MESSAGE + 100):
         producer.produce(LARGE, b"x" * MESSAGE, partition=0)
         producer.poll(0)
@@ -60,11 +62,14 @@ def fill(engine: Engine) -> None:
         raise RuntimeError(f"{left} messages were not taken in {FILLED_S} s")
 
 
-def stall(engine: Engine, consumers: int, open_ones: contextlib.ExitStack) -> None:
+def stall(engine: Engine, consumers: int, open_ones: contextlib.ExitStack) -> list[socket.socket]:
     address = direct(engine)
+    connections: list[socket.socket] = []
     for _ in range(consumers):
         connection = open_ones.enter_context(contextlib.closing(connect(address, SMALL_WINDOW)))
         connection.sendall(fetch(LARGE, 0, offset=0, max_bytes=ASKED, wait_ms=500, min_bytes=1))
+        connections.append(connection)
+    return connections
 
 
 def watched(server: int) -> int:
