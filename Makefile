@@ -10,7 +10,7 @@ COMPILED_TESTS := tests/unit/wire tests/unit/loadbalancer/aio tests/conformance 
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-slow check format readme bench fast test-fast bench-door profile-door analysis drills drills-docker chaos clean
+.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-slow check format readme bench fast test-fast bench-door profile-door analysis drills drills-docker drills-queue chaos clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -106,6 +106,9 @@ drills: setup-dev ## One drill or all of them: make drills ARGS="kill --requests
 
 drills-docker: setup-dev build ## The fault drills with containers: the compose system, harmed from outside
 	@$(BIN)/python -m analysis.drills.containers --json analysis/results/containers.json $(ARGS)
+
+drills-queue: setup-dev ## The queue's servers killed, moved, crowded, stalled, and a judge: make drills-queue ARGS="kill --times 20"
+	@$(BIN)/python -m analysis.queue_drills $(or $(ARGS),--json analysis/results/queue_drills.json)
 
 chaos: setup-dev ## Replicas harmed at random for minutes, and a judge: make chaos ARGS="--seconds 60 --seed 7"
 	@$(BIN)/python -m analysis.chaos $(or $(ARGS),--json analysis/results/chaos.json)
