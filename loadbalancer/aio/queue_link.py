@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from loadbalancer import queue_codec
 from loadbalancer import queue_words as q
@@ -54,8 +54,7 @@ class Link(asyncio.BufferedProtocol):
         self.polls: dict[int, tuple[Position, asyncio.TimerHandle]] = {}  # by correlation id
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's derive from nothing of asyncio's
         self._server.links.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
