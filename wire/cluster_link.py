@@ -35,7 +35,7 @@ that is gone should be found out sooner."""
 
 
 class Stop(StrEnum):
-    """How a server's former run ended, by its own disk: `same_boot` was killed, but the kernel kept what was written."""
+    """How a server's last run ended, by its own disk. `same_boot`: killed, but the kernel kept what was written."""
 
     CLEAN = "clean"
     SAME_BOOT = "same_boot"

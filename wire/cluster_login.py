@@ -3,8 +3,8 @@ secret (RFC 4616, KIP-43). Pure.
 
     SaslHandshake(17) version 1: "PLAIN"    SaslAuthenticate(36) version 2: \\0 node-<id> \\0 <secret>
 
-The secret goes over a Unix socket, or the network that is the containers' own. One secret for all servers, since any of
-them holds the cluster's data; the name is what the peer is called in logs, and must be the node that it then speaks for.
+The secret goes over a Unix socket, or the network that is the containers' own. One secret for all servers, since any
+of them holds the cluster's data; the name must be the node that the peer then speaks for.
 """
 
 import hmac

@@ -100,8 +100,11 @@ class Assembly:
             tail = Tail(Image(generation))
         return QueueControl(
             tail, queue_settings(self.settings), keeper,
-            lambda event: self.controller.send(event), lambda *words: self.controller.remark(*words),
+            lambda event: self.controller.send(event), self._remark,
         )  # fmt: skip
+
+    def _remark(self, kind: str, about: str, reason: str) -> None:
+        self.controller.remark(kind, about, reason)
 
     async def _serve_queue(self, queue: QueueControl, stack: contextlib.AsyncExitStack) -> None:
         """Before any server is started or adopted: it looks for the link at once."""
@@ -202,8 +205,9 @@ class Assembly:
         for replica in replicas:
             broker = brokers.get(replica["node_id"])
             address = broker.listeners.get("CLIENT") if broker is not None and not broker.fenced else None
-            replica["queue_address"] = f"{address[0]}:{address[1]}" if address else None
-            addresses += [replica["queue_address"]] if address else []
+            shown = f"{address[0]}:{address[1]}" if address else None
+            replica["queue_address"] = shown
+            addresses += [shown] if shown else []
         return {"bootstrap": ",".join(addresses), **queue.queue.view()}
 
     def replicas(self) -> dict[str, Any]:
