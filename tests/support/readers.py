@@ -190,11 +190,21 @@ def as_gunicorn_reads(data: bytes) -> Reading:
     return Reading(tuple(seen), rest=bool(parser.unreader.read()))
 
 
+class _Stream(io.BufferedReader):
+    """Werkzeug's own reader of chunks asks on and on at the end of a connection, each time for more memory."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        data = super().read(size)
+        if not data and size is not None and size > 0:
+            raise ClientDisconnected
+        return data
+
+
 class _Handler(WSGIRequestHandler):
     """One connection, read from memory."""
 
     def __init__(self, data: bytes) -> None:
-        self.rfile = io.BufferedReader(io.BytesIO(data))  # type: ignore[arg-type]
+        self.rfile = _Stream(io.BytesIO(data))  # type: ignore[arg-type]
         self.wfile = io.BytesIO()  # type: ignore[assignment]
         self.client_address = ("127.0.0.1", 1)
         self.close_connection = False
