@@ -6,7 +6,7 @@ from pathlib import Path
 
 def write_durably(file: Path, content: bytes) -> None:
     """A new file, synced, renamed, and the rename synced. Raises OSError; the old text is there then."""
-    partial = file.with_name(file.name + ".tmp")
+    partial = file.with_suffix(".tmp")
     with partial.open("wb") as out:
         out.write(content)
         out.flush()

@@ -82,7 +82,7 @@ class ClusterWorld:
         self.control = FakeControl()
         self.auto_creates_topics = True
         self.created: list[tuple[tuple[str, ...], Callable[[], None]]] = []
-        self.broker_settings: dict[str, str] = {}
+        self.started_with: dict[str, str] = {"log.dirs": "/data", "log.retention.ms": "77"}
 
     def create_topics(self, names: Sequence[str], done: Callable[[], None]) -> None:
         self.created.append((tuple(names), done))

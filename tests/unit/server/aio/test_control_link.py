@@ -90,7 +90,7 @@ class ControlLinkTest(unittest.IsolatedAsyncioTestCase):
     async def test_a_restart_of_control_is_the_same_incarnation_again(self) -> None:
         async with self.control:
             self.start()
-            await self.until(lambda: ("applied", 1) in self.story)
+            await self.until(lambda: len(self.control.polls) == 2)
             self.control.hang_up()
             await self.until(lambda: len(self.control.registered) == 2)
             await self.until(lambda: len(self.control.polls) == 3)
