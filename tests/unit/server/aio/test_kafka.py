@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 import unittest
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
     async def asyncTearDown(self) -> None:
         for writer in self.writers:
             writer.transport.abort()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
         await self.queue.stop()
         self.directory.cleanup()
 
