@@ -168,7 +168,7 @@ class Queue:
                 self._sync(partition, checkpoint=True)
             if not log.is_syncing and not log.cleaning:
                 break
-            self._after_sync.setdefault(log, []).append(partial(done.set_result, None))
+            self._after_sync.setdefault(log, []).append(partial(_finish, done))
             await done
             if is_last:
                 break
@@ -249,7 +249,7 @@ class Queue:
                 if not log.is_syncing:  # the disk refused
                     return
             done = self._loop.create_future()
-            self._after_sync.setdefault(log, []).append(partial(done.set_result, None))
+            self._after_sync.setdefault(log, []).append(partial(_finish, done))
             await done
 
     def _sync(self, partition: Partition, checkpoint: bool = False) -> None:
@@ -358,6 +358,12 @@ async def _repeat(seconds: float, work: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
         work()
+
+
+def _finish(done: "asyncio.Future[None]") -> None:
+    """Who waited may have been cancelled meanwhile."""
+    if not done.done():
+        done.set_result(None)
 
 
 def _number() -> int:
