@@ -21,6 +21,7 @@ from server.api.cluster_context import Control
 from server.api.shape import Answer, Call
 from server.apis import registry
 from server.broker import Broker, BrokerSettings
+from server.compaction import Compaction, start_compaction
 from server.log import Log
 from server.log_dirs import create_partition, topic_id_of
 from server.log_files import DELETED_DIRECTORY, STRAY_DIRECTORY
@@ -83,6 +84,7 @@ class Queue:
         self._deadline: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._is_stopping = False
+        self._is_compacting = False
 
     @property
     def context(self) -> Any:
@@ -160,13 +162,13 @@ class Queue:
         if log is None:
             return
         while log.failure is None:
-            is_last = not log.is_syncing
+            is_last = not log.is_syncing and not log.cleaning
             done = self._loop.create_future()
             if is_last:
                 self._sync(partition, checkpoint=True)
-            if not log.is_syncing:
+            if not log.is_syncing and not log.cleaning:
                 break
-            self._after_sync.setdefault(log, []).append(partial(done.set_result, None))
+            self._after_sync.setdefault(log, []).append(partial(_finish, done))
             await done
             if is_last:
                 break
@@ -207,14 +209,14 @@ class Queue:
         name, gone = partition.name, f"{partition.name}.{uuid.uuid4().hex}{ending}"
 
         def put_away() -> None:
+            if log.is_syncing or log.cleaning:  # something is under way: when it has ended
+                self._after_sync.setdefault(log, []).append(put_away)
+                return
             log.close()
             self.syncing.run(lambda: self._disk.rename(name, gone), lambda _: None)
             self._loop.call_later(DELETE_DELAY_S, self._remove, gone)
 
-        if log.is_syncing:
-            self._after_sync.setdefault(log, []).append(put_away)
-        else:
-            put_away()
+        put_away()
 
     def _remove(self, name: str) -> None:
         if not self._is_stopping:
@@ -247,7 +249,7 @@ class Queue:
                 if not log.is_syncing:  # the disk refused
                     return
             done = self._loop.create_future()
-            self._after_sync.setdefault(log, []).append(partial(done.set_result, None))
+            self._after_sync.setdefault(log, []).append(partial(_finish, done))
             await done
 
     def _sync(self, partition: Partition, checkpoint: bool = False) -> None:
@@ -260,13 +262,16 @@ class Queue:
                 self.broker.disk_failed(partition, error, clock())
             else:
                 partition.synced(clock())
-            for told in self._after_sync.pop(log, ()):
-                told()
+            self._tell_idle(log)
 
         try:
             self.syncing.sync(log, outcome, checkpoint)
         except StorageError as error:
             self.broker.disk_failed(partition, error, clock())
+
+    def _tell_idle(self, log: Log) -> None:
+        for told in self._after_sync.pop(log, ()):
+            told()
 
     def deadline_is_earlier(self) -> None:
         due_ms = self.broker.deadlines.next_ms()
@@ -302,6 +307,43 @@ class Queue:
         self.broker.keep_house(clock())
         for partition in self.broker.held():
             self._sync(partition, checkpoint=True)
+        self._compact_next()
+
+    def _compact_next(self) -> None:
+        """One log at a time: compaction may take its time, and the disk is for those who wait."""
+        if self._is_compacting or self._is_stopping:
+            return
+        for partition in self.broker.held():
+            log = partition.log
+            if log is None or log.failure is not None:
+                continue
+            work = start_compaction(log, clock().wall_ms, partition.high_watermark)
+            if work is not None:
+                self._compact(partition, log, work)
+                return
+
+    def _compact(self, partition: Partition, log: Log, work: Compaction) -> None:
+        self._is_compacting = True
+        is_whole: list[bool] = []
+
+        def run() -> None:
+            for _ in work.steps():
+                if self._is_stopping or partition.log is not log:
+                    return
+            is_whole.append(True)
+
+        def outcome(error: StorageError | None) -> None:
+            self._is_compacting = False
+            if error is not None:
+                self.broker.disk_failed(partition, error, clock())
+            elif is_whole:
+                work.finish()
+            else:
+                work.abandon()
+            self._tell_idle(log)
+            self._compact_next()
+
+        self.syncing.run(run, outcome)
 
     def _sync_all(self) -> None:
         for partition in self.broker.held():
@@ -316,6 +358,12 @@ async def _repeat(seconds: float, work: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
         work()
+
+
+def _finish(done: "asyncio.Future[None]") -> None:
+    """Who waited may have been cancelled meanwhile."""
+    if not done.done():
+        done.set_result(None)
 
 
 def _number() -> int:

@@ -23,12 +23,8 @@ class TestFollowerFetch(unittest.TestCase):
         request = read_fetch(head.version, view, head.at)
         self.assertEqual((request.replica_id, request.replica_epoch), (4, 77))
         self.assertEqual((request.session_id, request.session_epoch, request.max_wait_ms), (5, 6, 500))
-        found = [
-            Follow(topic, p.partition, p.leader_epoch, p.fetch_offset, p.last_fetched_epoch, p.log_start_offset, p.synced_end, p.max_bytes)
-            for topic, partitions in request.topics
-            for p in partitions
-        ]  # fmt: skip
-        self.assertEqual(found, wanted)
+        found = [(topic, *one[:5], one.synced_end, one.max_bytes) for topic, many in request.topics for one in many]
+        self.assertEqual(found, [tuple(one) for one in wanted])
         self.assertEqual(request.forgotten, [(two, (3, 4))])
 
 
