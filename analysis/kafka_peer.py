@@ -130,6 +130,10 @@ class Kafka:
             self._process.kill()
             self._process.wait()
 
+    def wait(self, timeout_s: float) -> int:
+        """Its exit status, when it has ended, by itself or killed. Raises subprocess.TimeoutExpired."""
+        return self._process.wait(timeout_s)
+
     def _answers(self) -> bool:
         if self._process.poll() is not None:
             raise TimeoutError(f"it ended with {self._process.returncode}")

@@ -67,14 +67,16 @@ def read_of(message: Message) -> tuple[int, Read]:
 
 
 class Member(threading.Thread):
-    """One of a group. It commits every COMMIT_S, and what it has when partitions are taken from it."""
+    """One of a group. It commits every COMMIT_S, and what it has when partitions are taken from it. If it broke,
+    `error` says how.
+    """
 
     def __init__(self, bootstrap: str, topic: str, group: str, number: int) -> None:
         super().__init__(daemon=True, name=f"member {number}")
         self.delivered: list[tuple[int, Delivered]] = []
         self.rebalances = 0
         self.refused_commits = 0
-        self.error: Exception | None = None
+        self.error = ""
         self._number, self._topic = number, topic
         self._settings = {**SETTINGS, "bootstrap.servers": bootstrap, "group.id": group, "session.timeout.ms": 10_000}
         self._next: dict[int, int] = {}
@@ -86,8 +88,8 @@ class Member(threading.Thread):
     def run(self) -> None:
         try:
             self._take(Consumer(self._settings))
-        except Exception as error:
-            self.error = error
+        except Exception as error:  # for the report: what it got until then counts
+            self.error = f"{self.name}: {error!r}"
 
     def _take(self, consumer: Consumer) -> None:
         consumer.subscribe([self._topic], on_assign=self._assigned, on_revoke=self._revoked)

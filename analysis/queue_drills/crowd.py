@@ -54,10 +54,11 @@ def crowd(start: Start, name: str, size: Size) -> Report:
 
 
 def fill(engine: Engine, partitions: int) -> None:
-    """Create them, and put a message into each. Raises RuntimeError if one was not taken."""
+    """Create them, and put one message into each; idempotent, since a second one by a retry would end a parked Fetch.
+    Raises RuntimeError if one was not taken."""
     for number in range(0, partitions, TOPICS_OF):
         create_topic(engine, topic_of(number), min(TOPICS_OF, partitions - number))
-    producer = Producer({"bootstrap.servers": engine.bootstrap, "acks": "all", "log_level": 1})
+    producer = Producer({"bootstrap.servers": engine.bootstrap, "enable.idempotence": True, "log_level": 1})
     for number in range(partitions):
         producer.produce(topic_of(number), b"x", partition=number % TOPICS_OF)
     if left := producer.flush(FILLED_S):

@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from analysis.kafka_peer import Kafka, free_ports
-from analysis.running import Running, alive, running, wait_until
+from analysis.running import Running, alive, running
 from loadbalancer.cli.remote import RemoteError
 
 TOPIC_S: Final = 30.0
@@ -74,20 +74,20 @@ class KafkaEngine(Drilled):
     name = "kafka"
 
     def __init__(self, broker: Kafka) -> None:
-        self._broker = broker
+        self.broker = broker
         self._starting: threading.Thread | None = None
 
     @property
     def bootstrap(self) -> str:
-        return self._broker.bootstrap
+        return self.broker.bootstrap
 
     def servers(self) -> list[int]:
-        return [self._broker.pid] if alive(self._broker.pid) else []
+        return [self.broker.pid] if alive(self.broker.pid) else []
 
     def kill(self, pick: float) -> bool:
         killed = super().kill(pick)
         self.settle()
-        self._starting = threading.Thread(target=self._start_again, daemon=True)
+        self._starting = threading.Thread(target=self.start_again, daemon=True)
         self._starting.start()
         return killed
 
@@ -102,10 +102,10 @@ class KafkaEngine(Drilled):
         if self._starting is not None:
             self._starting.join()
 
-    def _start_again(self) -> None:
+    def start_again(self) -> None:
         with contextlib.suppress(RuntimeError):
-            wait_until(lambda: not alive(self._broker.pid), WHOLE_S, "the killed one's end")
-            self._broker.start()
+            self.broker.wait(WHOLE_S)
+            self.broker.start()
 
 
 class CarouselEngine(Drilled):

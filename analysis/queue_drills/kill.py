@@ -11,7 +11,7 @@ from analysis.queue_drills.figures import acks, back_after, worst_pause
 from analysis.queue_drills.judge import judge
 from analysis.queue_drills.load import Load
 from analysis.queue_drills.plan import Kill, kills
-from analysis.queue_drills.report import Report, add_verdict
+from analysis.queue_drills.report import Report, add_broken, add_verdict
 from analysis.running import wait_until
 
 SERVERS: Final = 3
@@ -27,6 +27,7 @@ def kill(start: Start, name: str, size: Size) -> Report:
         kills_s, missed, away = harm(engine, load, kills(size.seed, size.times))
         lanes = load.end()
         add_verdict(report, judge(lanes, load.read()))
+    add_broken(report, "producers", load.broken())
     report.zeros["did not come back"] = away
     report.counts |= {"kills": len(kills_s), "kills that found no server": missed}
     report.seconds["worst pause of a partition"] = worst_pause(acks(lanes), load.begin_s, load.end_s).lasted_s

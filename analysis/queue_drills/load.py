@@ -44,15 +44,17 @@ class Load:
             time.sleep(0.01)
 
     def end(self) -> dict[LaneId, Lane]:
-        """Stop, and wait for acks of what is under way. Raises what broke a producer."""
+        """Stop, and wait for acks of what is under way."""
         for recorder in self._recorders:
             recorder.stop()
         for recorder in self._recorders:
             recorder.join(FLUSH_S + 10)
-            if recorder.error is not None:
-                raise recorder.error
         self.end_s = min(recorder.last_s for recorder in self._recorders)
         return {lane_id: lane for recorder in self._recorders for lane_id, lane in recorder.lanes.items()}
+
+    def broken(self) -> list[str]:
+        """What broke producers, in words."""
+        return [recorder.error for recorder in self._recorders if recorder.error]
 
     def read(self) -> dict[int, list[Read]]:
         return read_all(self._engine.bootstrap, TOPIC, PARTITIONS)

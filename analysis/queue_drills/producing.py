@@ -34,7 +34,7 @@ SETTINGS: Final[Mapping[str, str | int | bool]] = {
 
 
 class Recorder(threading.Thread):
-    """One producer. `lanes` may be read once it has ended; if it broke, `error` says how.
+    """One producer. `lanes` may be read once it has ended; if it broke, `error` says how, else it is empty.
 
     `fresh_s` is, by partition, when the newest message was sent that is acknowledged.
     """
@@ -43,7 +43,7 @@ class Recorder(threading.Thread):
         super().__init__(daemon=True, name=f"producer {number}")
         self.lanes = {LaneId(number, partition): Lane() for partition in range(partitions)}
         self.fresh_s = [0.0] * partitions
-        self.error: Exception | None = None
+        self.error = ""
         self.last_s = 0.0
         self._settings = {**SETTINGS, "bootstrap.servers": bootstrap, "client.id": f"producer-{number}"}
         self._topic, self._number, self._partitions, self._rate = topic, number, partitions, rate
@@ -58,8 +58,9 @@ class Recorder(threading.Thread):
     def run(self) -> None:
         try:
             self._load(Producer(self._settings))
-        except Exception as error:
-            self.error = error
+        except Exception as error:  # for the report: what it was told until then counts
+            self.error = f"{self.name}: {error!r}"
+            self.last_s = self.last_s or time.monotonic()
 
     def _load(self, producer: Producer) -> None:
         begun, made = time.monotonic(), 0

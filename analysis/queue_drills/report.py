@@ -51,6 +51,11 @@ def add_verdict(report: Report, verdict: Verdict, group: bool = False) -> None:
     report.examples += [f"{rule}: {what}" for rule, told in verdict.examples.items() for what in told]
 
 
+def add_broken(report: Report, who: str, errors: Sequence[str]) -> None:
+    report.zeros[f"{who} that broke"] = len(errors)
+    report.examples += errors
+
+
 def table_of(reports: Sequence[Report]) -> Table:
     table = Table(title="queue drills", title_justify="left")
     for heading in ("drill", "engine", "counts", "must be zero", "limits", "times", "other"):

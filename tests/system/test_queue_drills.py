@@ -4,21 +4,25 @@ Kafka is the proof of the drill: what is found lost there is our mistake. Carous
 what must be zero; a machine that runs tests is no place to measure.
 """
 
+import contextlib
+import os
 import random
 import tempfile
 import unittest
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from analysis.kafka_peer import lacking
+from analysis.kafka_peer import Kafka, lacking
 from analysis.queue_drills.churn import churn
 from analysis.queue_drills.crowd import crowd
 from analysis.queue_drills.drill import Drill, Size
-from analysis.queue_drills.engines import ENGINES
+from analysis.queue_drills.engines import ENGINES, Engine, KafkaEngine
 from analysis.queue_drills.idle import idle
 from analysis.queue_drills.kill import kill
+from analysis.queue_drills.load import TOPIC
 from analysis.queue_drills.report import Report, table_of
 from analysis.queue_drills.stalled import stalled
 
@@ -56,3 +60,31 @@ class QueueDrillsTest(unittest.TestCase):
         report = self.drilled(kill, "kafka", 3)
         self.assertGreater(report.counts["acknowledged"], 1000)
         self.assertEqual(report.counts["kills"], 3)
+
+    @unittest.skipIf(lacking(), "Java or Maven is missing")
+    def test_kafka_that_forgets_is_found_out(self) -> None:
+        """Its logs are cut while it is away, as if it had acknowledged what it had not written."""
+        size = Size(random.randrange(1 << 32), TEMPORARY, 1, rate=500)
+        report = kill(forgetful, "kafka", size)
+        Console(width=200).print(table_of([report]))
+        self.assertGreater(report.zeros["lost"], 0)
+
+
+@contextlib.contextmanager
+def forgetful(_: int, parent: Path) -> Generator[Engine]:
+    with Kafka({"log.flush.interval.messages": "1"}, parent) as broker:
+        engine = Forgetful(broker)
+        try:
+            yield engine
+        finally:
+            engine.settle()
+
+
+class Forgetful(KafkaEngine):
+    """Loses a tenth of each log at a kill."""
+
+    def start_again(self) -> None:
+        self.broker.wait(10)
+        for segment in self.broker.directory.glob(f"data/{TOPIC}-*/*.log"):
+            os.truncate(segment, segment.stat().st_size * 9 // 10)
+        super().start_again()
