@@ -4,21 +4,24 @@ QUEUE_BOOTSTRAP=host:port points the tests at a cluster that runs already; then 
 """
 
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
 
-from analysis.kafka_peer import Kafka, lacking
+from analysis.kafka_peer import Kafka, free_ports, lacking
 from analysis.running import running
 
 KAFKA_SETTINGS: Final = {
     "group.min.session.timeout.ms": "500",  # a member's death is seen in a second, not in six
     "log.cleaner.backoff.ms": "500",  # the cleaner looks twice a second, not every fifteen
 }
-CAROUSEL_FLAGS: Final = ("--queue-port", "0")
+
+
+MakeTopic = Callable[..., str]
+"""(partitions, a_config=value, ...) -> the name of a new topic that all servers know, deleted after the test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,8 @@ def started(name: str) -> Generator[Engine]:
         with Kafka(KAFKA_SETTINGS) as kafka:
             yield Engine(name, kafka.bootstrap)
     else:
-        with running(*CAROUSEL_FLAGS, replicas=3) as system:
+        (port,) = free_ports(1)  # 0 would mean no queue
+        with running("--queue-port", str(port), replicas=3) as system:
             yield Engine(name, system.cluster()["queue"]["bootstrap"])
 
 

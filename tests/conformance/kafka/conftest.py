@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 from support.kafka_clients import PATIENCE_S, Aio, Client, Confluent, KafkaPython, Kcat, until
-from support.kafka_engines import Engine, engines, started
+from support.kafka_engines import Engine, MakeTopic, engines, started
 from support.kafka_raw import Raw, fetch, fetched
 from support.programs import programs_or_skip
 
@@ -40,9 +40,6 @@ def broker_settings(admin: AdminClient) -> dict[str, str]:
 def name() -> str:
     """A name that nothing has, for a topic or a group."""
     return f"conformance-{uuid.uuid4().hex[:12]}"
-
-
-MakeTopic = Callable[..., str]
 
 
 def led(admin: AdminClient, topic: str) -> int:

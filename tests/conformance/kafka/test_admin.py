@@ -31,10 +31,8 @@ from confluent_kafka.admin import (
     OffsetSpec,
 )
 from support.kafka_clients import PATIENCE_S, Confluent, Message, Refused, Sending, consumed, run, until
-from support.kafka_engines import Engine
+from support.kafka_engines import Engine, MakeTopic
 from support.kafka_python import kafka, kafka_admin
-
-from tests.conformance.kafka.conftest import MakeTopic
 
 pytestmark = pytest.mark.system
 

@@ -5,9 +5,7 @@ from contextlib import closing
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from support.kafka_clients import PATIENCE_S, Client, Confluent, Message, Sending, until
-from support.kafka_engines import Engine
-
-from tests.conformance.kafka.conftest import MakeTopic
+from support.kafka_engines import Engine, MakeTopic
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 

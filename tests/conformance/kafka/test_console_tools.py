@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient
 from support.kafka_clients import CODECS, PATIENCE_S, Confluent, Message, Sending
-from support.kafka_engines import Engine, java_or_skip
+from support.kafka_engines import Engine, MakeTopic, java_or_skip
 
 from analysis.kafka_peer import run_tool
-from tests.conformance.kafka.conftest import MakeTopic
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 

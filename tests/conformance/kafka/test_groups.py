@@ -15,11 +15,9 @@ from confluent_kafka import ConsumerGroupState as State
 from confluent_kafka import TopicPartition as Partition
 from confluent_kafka.admin import AdminClient
 from support.kafka_clients import PATIENCE_S, Confluent, Message, Sending, consumed, until
-from support.kafka_engines import Engine
+from support.kafka_engines import Engine, MakeTopic
 from support.kafka_python import kafka, kafka_admin
 from support.programs import programs_or_skip
-
-from tests.conformance.kafka.conftest import MakeTopic
 
 pytestmark = pytest.mark.system
 
@@ -228,6 +226,7 @@ def test_clients_of_all_kinds_are_one_group(
         )
         stack.enter_context(closing(python))
         confluent = join(topic, client_id="confluent-kafka", **{STRATEGY: "range"})
+        stack.callback(confluent.close)  # first of all: nobody polls it while the others leave, and they would wait
 
         def owned() -> dict[str, int]:
             confluent.poll()
@@ -258,13 +257,14 @@ def aiokafka_member(engine: Engine, group: str, topic: str) -> Iterator[None]:
             while not over.is_set():
                 await consumer.getmany(timeout_ms=50)
 
-    thread = threading.Thread(target=loop.run_until_complete, args=(member(),))
+    thread = threading.Thread(target=loop.run_until_complete, args=(member(),), daemon=True)
     thread.start()
     try:
         yield
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join()
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive(), "aiokafka's consumer doesn't stop"
         loop.close()
 
 

@@ -27,10 +27,8 @@ from support.kafka_clients import (
     run,
     until,
 )
-from support.kafka_engines import Engine
+from support.kafka_engines import Engine, MakeTopic
 from support.kafka_python import kafka
-
-from tests.conformance.kafka.conftest import MakeTopic
 
 pytestmark = pytest.mark.system
 
