@@ -191,13 +191,20 @@ def as_gunicorn_reads(data: bytes) -> Reading:
 
 
 class _Stream(io.BufferedReader):
-    """Werkzeug's own reader of chunks asks on and on at the end of a connection, each time for more memory."""
+    """Werkzeug's own reader of chunks asks on and on at the end of a connection, each time for more memory, and takes
+    the first half of a line's end there for a whole one."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = super().read(size)
         if not data and size is not None and size > 0:
             raise ClientDisconnected
         return data
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        if line and not line.endswith(b"\n") and size is not None and len(line) < size:
+            raise ClientDisconnected
+        return line
 
 
 class _Handler(WSGIRequestHandler):
