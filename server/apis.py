@@ -24,12 +24,21 @@ from server.api import (
     k15_describe_groups,
     k16_list_groups,
     k18_api_versions,
+    k19_create_topics,
+    k20_delete_topics,
     k21_delete_records,
     k22_init_producer_id,
     k23_offset_for_leader_epoch,
+    k32_describe_configs,
+    k33_alter_configs,
     k35_describe_log_dirs,
+    k37_create_partitions,
     k42_delete_groups,
+    k43_elect_leaders,
+    k44_incremental_alter_configs,
     k47_offset_delete,
+    k60_describe_cluster,
+    k75_describe_topic_partitions,
 )
 from server.api.shape import Answer, Call, Later, LazyAnswer
 from wire import messages
@@ -59,12 +68,21 @@ MODULES: tuple[ModuleType, ...] = (
     k15_describe_groups,
     k16_list_groups,
     k18_api_versions,
+    k19_create_topics,
+    k20_delete_topics,
     k21_delete_records,
     k22_init_producer_id,
     k23_offset_for_leader_epoch,
+    k32_describe_configs,
+    k33_alter_configs,
     k35_describe_log_dirs,
+    k37_create_partitions,
     k42_delete_groups,
+    k43_elect_leaders,
+    k44_incremental_alter_configs,
     k47_offset_delete,
+    k60_describe_cluster,
+    k75_describe_topic_partitions,
 )
 
 

@@ -8,7 +8,7 @@ something to look at are looked at once for each turn of the loop, behind the an
 coordinator of a partition is told of the end of its leadership before the partition is.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, cast
@@ -64,6 +64,8 @@ class BrokerSettings:
     producer_expiry_ms: int = 86_400_000  # producer.id.expiration.ms
     auto_create: bool = True  # auto.create.topics.enable
     groups: GroupSettings = field(default_factory=GroupSettings)
+    started_with: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What the server was told at its start, in Kafka's names: as DescribeConfigs shows it."""
 
 
 class World(Protocol):
@@ -113,6 +115,7 @@ class Broker:
         self.node_id = node_id
         self.cluster_id = cluster_id
         self.settings = settings
+        self.started_with = settings.started_with
         self.image = Image()
         self.answers = Answers()
         self.control = control
