@@ -19,6 +19,10 @@ KAFKA_SETTINGS: Final = {
     "log.cleaner.backoff.ms": "500",  # the cleaner looks twice a second, not every fifteen
 }
 
+CAROUSEL_FLAGS: Final = (
+    "--group-initial-rebalance-delay", "0", "--group-min-session-timeout", "0.5", "--cleaner-backoff", "0.5"
+)  # fmt: skip
+"""The same by our names; Kafka's delay is 0 too (`analysis.kafka_peer`)."""
 
 MakeTopic = Callable[..., str]
 """(partitions, a_config=value, ...) -> the name of a new topic that all servers know, deleted after the test."""
@@ -53,7 +57,7 @@ def started(name: str) -> Generator[Engine]:
             yield Engine(name, kafka.bootstrap)
     else:
         (port,) = free_ports(1)  # 0 would mean no queue
-        with running("--queue-port", str(port), replicas=3) as system:
+        with running("--queue-port", str(port), *CAROUSEL_FLAGS, replicas=3) as system:
             yield Engine(name, system.cluster()["queue"]["bootstrap"])
 
 
