@@ -36,9 +36,14 @@ from wire.frames import BufferPool, RequestHead
 GROUPS_TICK_S: Final = 0.1
 RETRY_S: Final = 1.0
 
-HOUSEKEEPING_S: Final = 60.0
-"""How often retention is looked at, and the recovery point moved to the end (Kafka:
-`log.flush.offset.checkpoint.interval.ms`)."""
+RETENTION_S: Final = 300.0
+"""How often old records are looked for (`log.retention.check.interval.ms`)."""
+
+CHECKPOINT_S: Final = 60.0
+"""How often the recovery point is moved to the end (`log.flush.offset.checkpoint.interval.ms`)."""
+
+SWEEP_S: Final = 30.0
+"""How often idle connections are looked for."""
 
 INTERVAL_S: Final = 1.0
 """`fsync=interval`: how much may be lost with the power."""
@@ -113,8 +118,8 @@ class Queue:
 
     def start(self) -> None:
         """Begin with what is done now and then."""
-        every = [(GROUPS_TICK_S, self._tick_groups), (HOUSEKEEPING_S, self._keep_house)]
-        every.append((HOUSEKEEPING_S / 2, self._sweep))
+        every = [(GROUPS_TICK_S, self._tick_groups), (RETENTION_S, lambda: self.broker.keep_house(clock()))]
+        every += [(CHECKPOINT_S, self._checkpoint), (SWEEP_S, self._sweep)]
         every.append((self.broker.settings.cleaner_backoff_ms / 1000, self._compact_next))
         every.append((RETRY_S, self.broker.ask_again))
         every.append((self.broker.settings.lag_ms / 2000, lambda: self.broker.shrink_isrs(clock())))
@@ -304,8 +309,7 @@ class Queue:
     def _tick_groups(self) -> None:
         self.broker.tick_groups(clock())
 
-    def _keep_house(self) -> None:
-        self.broker.keep_house(clock())
+    def _checkpoint(self) -> None:
         for partition in self.broker.held():
             self._sync(partition, checkpoint=True)
 

@@ -50,12 +50,14 @@ def led(admin: AdminClient, topic: str) -> int:
 
 @pytest.fixture
 def make_topic(admin: AdminClient) -> Generator[MakeTopic]:
-    """Makes a topic of so many partitions with these configs; deleted after the test."""
+    """Makes a topic of so many partitions with these configs; deleted after the test. Records stay, however old the
+    time is that a test gives them."""
     made: list[str] = []
 
     def make(partitions: int = 1, **configs: Any) -> str:
         topic = f"conformance-{uuid.uuid4().hex[:12]}"
         named = {key.replace("_", "."): str(value) for key, value in configs.items()}
+        named.setdefault("retention.ms", "-1")
         admin.create_topics([NewTopic(topic, partitions, config=named)])[topic].result(PATIENCE_S)
         made.append(topic)
         until(lambda: led(admin, topic), lambda count: count == partitions)
