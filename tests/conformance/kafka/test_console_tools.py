@@ -13,7 +13,7 @@ from support.kafka_engines import Engine, MakeTopic, java_or_skip
 
 from analysis.kafka_peer import run_tool
 
-pytestmark = [pytest.mark.system, pytest.mark.slow]
+pytestmark = [pytest.mark.system, pytest.mark.slow, pytest.mark.timeout(300)]  # each tool starts a JVM
 
 Tool = Callable[..., str]
 SHOWN = [f"print.{what}=true" for what in ("timestamp", "partition", "offset", "headers", "key")]
