@@ -338,14 +338,15 @@ class Queue:
 
         def outcome(error: StorageError | None) -> None:
             self._is_compacting = False
-            if error is not None:
-                self.broker.disk_failed(partition, error, clock())
-            elif is_whole:
+            if is_whole:
                 work.finish()
-            else:
+            elif error is None or not error.final:
                 work.abandon()
+            else:
+                self.broker.disk_failed(partition, error, clock())
             self._tell_idle(log)
-            self._compact_next()
+            if error is None:  # a full disk is tried again after the usual pause
+                self._compact_next()
 
         self.syncing.run(run, outcome)
 

@@ -6,9 +6,11 @@ import unittest
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from server.aio.kafka import UNSENT_BYTES
 from server.aio.queue import clock
+from server.storage import StorageError
 from tests.support.broker_world import batch
 from tests.support.one_broker import start
 from wire import messages
@@ -135,6 +137,20 @@ class TestHousekeeping(unittest.IsolatedAsyncioTestCase):
                 offset = header.next_offset
         self.assertEqual(offset, 100, "offsets stay")
         self.assertLess(left, 12)
+        await queue.stop()
+        directory.cleanup()
+
+    async def test_a_disk_that_is_full_is_no_end_of_it(self) -> None:
+        directory = tempfile.TemporaryDirectory(dir="/tmp")
+        queue, _, _ = await start(Path(directory.name), 0, {"t": (1, {})})
+        partition: Any = queue.broker.find("t", 0)
+        work = mock.Mock(**{"steps.side_effect": StorageError("full")})
+        abandoned = asyncio.Event()
+        work.abandon.side_effect = abandoned.set
+        queue._compact(partition, partition.log, work)
+        await asyncio.wait_for(abandoned.wait(), 10)
+        self.assertIsNone(partition.log.failure)
+        self.assertFalse(queue._is_compacting)
         await queue.stop()
         directory.cleanup()
 
