@@ -63,9 +63,8 @@ class BrokerSettings:
     lag_ms: int = 30_000  # replica.lag.time.max.ms
     producer_expiry_ms: int = 86_400_000  # producer.id.expiration.ms
     auto_create: bool = True  # auto.create.topics.enable
+    cleaner_backoff_ms: int = 15_000  # log.cleaner.backoff.ms
     groups: GroupSettings = field(default_factory=GroupSettings)
-    started_with: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What the server was told at its start, in Kafka's names: as DescribeConfigs shows it."""
 
 
 class World(Protocol):
@@ -115,7 +114,8 @@ class Broker:
         self.node_id = node_id
         self.cluster_id = cluster_id
         self.settings = settings
-        self.started_with = settings.started_with
+        self.started_with: Mapping[str, str] = {}
+        """What the server was told at its start, in Kafka's names: as DescribeConfigs shows it."""
         self.image = Image()
         self.answers = Answers()
         self.control = control

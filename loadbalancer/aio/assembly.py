@@ -303,11 +303,19 @@ def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
         "DEFAULT_REPLICATION_FACTOR": str(settings.replication_factor),
         "AUTO_CREATE_TOPICS": "true" if settings.auto_create_topics else "false",
         "OFFSETS_PARTITIONS": str(settings.offsets_partitions),
+        "GROUP_INITIAL_REBALANCE_DELAY_MS": _ms(settings.group_initial_rebalance_delay),
+        "GROUP_MIN_SESSION_TIMEOUT_MS": _ms(settings.group_min_session_timeout),
+        "GROUP_MAX_SESSION_TIMEOUT_MS": _ms(settings.group_max_session_timeout),
+        "LOG_CLEANER_BACKOFF_MS": _ms(settings.cleaner_backoff),
     }
     if settings.runtime == "docker":
         host = settings.link_host or socket.gethostname()
         return {**common, "CONTROL": f"{host}:{settings.link_port}", "CLUSTER_SECRET": secret}
     return {**common, "CONTROL": f"unix:{paths.queue_socket}", "CLUSTER_SECRET_FILE": str(paths.secret)}
+
+
+def _ms(seconds: float) -> str:
+    return str(round(seconds * 1000))
 
 
 def docker_options(settings: Settings, paths: Paths) -> DockerOptions:

@@ -115,6 +115,7 @@ class Queue:
         """Begin with what is done now and then."""
         every = [(GROUPS_TICK_S, self._tick_groups), (HOUSEKEEPING_S, self._keep_house)]
         every.append((HOUSEKEEPING_S / 2, self._sweep))
+        every.append((self.broker.settings.cleaner_backoff_ms / 1000, self._compact_next))
         every.append((RETRY_S, self.broker.ask_again))
         every.append((self.broker.settings.lag_ms / 2000, lambda: self.broker.shrink_isrs(clock())))
         if self._fsync is Fsync.INTERVAL:
@@ -307,7 +308,6 @@ class Queue:
         self.broker.keep_house(clock())
         for partition in self.broker.held():
             self._sync(partition, checkpoint=True)
-        self._compact_next()
 
     def _compact_next(self) -> None:
         """One log at a time: compaction may take its time, and the disk is for those who wait."""

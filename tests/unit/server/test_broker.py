@@ -10,9 +10,10 @@ from server.partition import CONFIRM_MS, Role
 from server.storage import StorageError
 from tests.support.broker_world import ME, BrokerWorld, batch
 from wire import messages
-from wire.batches import stamp_append_time, walk
+from wire.batches import TRANSACTIONAL_BIT, stamp_append_time, walk
 from wire.errors import ErrorCode
 from wire.primitives import WireError
+from wire.records import NewRecord, encode_batch
 from wire.versions import ALTER_PARTITION
 
 
@@ -66,6 +67,13 @@ class TestProduce(unittest.TestCase):
     def test_what_is_not_there(self) -> None:
         told = self.world.produced(self.world.produce(batch(b"a"), number=3))
         self.assertEqual(told.error_code, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+    def test_a_transactions_batch_without_its_id(self) -> None:
+        told = self.world.produced(
+            self.world.produce(encode_batch([NewRecord(1, b"k", b"v")], attributes=TRANSACTIONAL_BIT))
+        )
+        self.assertEqual(told.error_code, ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+        self.assertEqual(self.world.partition().log.end_offset, 0)
 
     def test_a_corrupt_batch(self) -> None:
         records = batch(b"a")
