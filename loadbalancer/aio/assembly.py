@@ -185,9 +185,12 @@ class Assembly:
             self._totals.end(pid)
 
     def _stepped(self) -> None:
-        """Tell the supervisor, once, when everyone who is wanted serves."""
-        healthy = self._states()["healthy"]
-        if not self._told_ready and healthy >= self.controller.fleet.target():
+        """Tell the supervisor, once, when everyone who is wanted serves, the queue too."""
+        if self._told_ready:
+            return
+        healthy, target = self._states()["healthy"], self.controller.fleet.target()
+        served = target if self.queue is None else self.queue.queue.view()["brokers"]
+        if min(healthy, served) >= target:
             self._told_ready = True
             self.controller.start(self._report_ready(healthy))
 

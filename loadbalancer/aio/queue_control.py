@@ -129,8 +129,9 @@ class QueueControl:
             self._tell_fleet(holdings)
 
     def _tell_moved(self) -> None:
-        """Fenced ones too: their servers come back with the same addresses."""
-        listeners = {node_id: broker.listeners for node_id, broker in self.tail.image.brokers.items()}
+        """Fenced ones too, as their servers come back with the same addresses; but nobody who has yet to take part."""
+        brokers = self.tail.image.brokers
+        listeners = {node_id: broker.listeners for node_id, broker in brokers.items() if broker.served >= 0}
         if listeners != self._listeners:
             self._listeners = listeners
             self._tell_listeners(listeners)
