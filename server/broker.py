@@ -357,16 +357,21 @@ class Broker:
             for partition, isr in sent.items()
         ]
         body = alter_partition(self.node_id, self._broker_epochs(), proposals)
-        answered = partial(self._altered, sent)
+        answered = partial(self._altered, sent, {partition: partition.partition_epoch for partition in sent})
         self.control.ask(ALTER_PARTITION, ALTER_PARTITION_VERSION, body, CONTROL_TIMEOUT_S, answered)
 
-    def _altered(self, sent: dict[Partition, tuple[int, ...]], outcome: Outcome) -> None:
-        """R1: what control said. Nothing said isn't "no": it counts as proposed, and is asked again."""
+    def _altered(
+        self, sent: dict[Partition, tuple[int, ...]], epochs: dict[Partition, int], outcome: Outcome
+    ) -> None:
+        """R1: what control said. Nothing said isn't "no": it counts as proposed, and is asked again. A word on a state
+        that is over says nothing about what was proposed since."""
         now = self._clock()
         told = list(altered(outcome)) if isinstance(outcome, memoryview) else []
         for one in told:
             partition = self._partitions.get((one.topic, one.partition))
-            if partition is not None and sent.pop(partition, None) is not None:
+            if partition is None or sent.pop(partition, None) is None:
+                continue
+            if partition.partition_epoch == epochs[partition]:
                 partition.altered(one.code, one.isr, one.partition_epoch, now)
         self._unanswered |= sent
 
