@@ -1,0 +1,180 @@
+"""One life of a server: the real broker and logs on a disk that loses what was not synced, with seeded luck.
+
+What the server does in threads (sync jobs, opening logs, compaction) is done here in pieces: at each operation of the
+disk anything else may come in between (`meanwhile`), as it may while a thread waits for the disk.
+"""
+
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from server.compaction import start_compaction
+from server.disk.memory import MemoryDisk
+from server.log_dirs import create_partition, topic_id_of
+from server.now import Now
+from server.partition import Partition
+from server.recovery import open_log
+from server.storage import StorageError
+from tests.support.broker_world import BrokerWorld
+from tests.support.log_case import PowerCut, Site, site_of
+from wire.cluster import Image
+
+MOST_THREADS = 2
+"""Of the disk's work under way at once."""
+
+
+class Power:
+    """The disk's hook: cuts the power at the operation of number `left`, and lets syncs asked for at `lie` pretend."""
+
+    def __init__(self, left: int, lie: Site | None, meanwhile: Callable[[], None]) -> None:
+        self.left = left
+        self.sites: set[Site] = set()
+        self._lie = lie
+        self._meanwhile = meanwhile
+
+    def __call__(self, operation: str, name: str) -> bool:
+        if not self.left:
+            raise PowerCut
+        self.left -= 1
+        site: Site = ()
+        if operation == "sync":
+            site = site_of(sys._getframe(2))
+            self.sites.add(site)
+        self._meanwhile()
+        return bool(site) and site == self._lie
+
+
+class Life(BrokerWorld):
+    """`act`: something that a client does just now. Raises PowerCut anywhere."""
+
+    def __init__(self, disk: MemoryDisk, random: Random, now: Now, ids: "ProducerIds", act: Callable[[], None]) -> None:
+        super().__init__(auto_sync=False)
+        self.disk, self.now = disk, now
+        self.broker.control = ids
+        self._random = random
+        self._act = act
+        self._threads = 0
+        self._is_in_thread = False
+        self._to_open: list[Partition] = []
+        self._to_sync: dict[Partition, None] = {}
+
+    def start(self, image: Image) -> None:
+        self.broker.apply(image, self.now)
+        self.broker.ask_producer_ids()
+        while self._to_open:
+            self.open_one()
+        self.turn()
+
+    @property
+    def is_open(self) -> bool:
+        return not self.broker.opening
+
+    # --- what threads do ---------------------------------------------------------------------------------------------
+
+    def meanwhile(self) -> None:
+        """The disk is busy with something: if that is in a thread, the loop's goes on."""
+        if self._is_in_thread and self._random.random() < 0.2:
+            self._is_in_thread = False
+            try:
+                self._act()
+            finally:
+                self._is_in_thread = True
+
+    @contextmanager
+    def _thread(self) -> Generator[None]:
+        self._threads += 1
+        self._is_in_thread = True
+        try:
+            yield
+        finally:
+            self._threads -= 1
+            self._is_in_thread = False
+
+    def open_one(self) -> None:
+        partition = self._to_open.pop(self._random.randrange(len(self._to_open)))
+        with self._thread():
+            log = open_log(self._directory(partition), partition.rules.log)
+        self.broker.opened(partition, log, self.now)
+
+    def _directory(self, partition: Partition) -> Any:
+        topic_id = UUID(partition.topic_id)
+        if partition.name in self.disk.names():
+            directory = self.disk.make(partition.name)
+            if topic_id_of(directory) == topic_id:
+                return directory
+            self.disk.rename(partition.name, f"{partition.name}.{self._random.random()}-stray")
+        return create_partition(self.disk, partition.name, topic_id)
+
+    def sync_one(self) -> None:
+        """One log's next job, if one is wanted: now and then one that moves the recovery point."""
+        ready = [one for one in self._to_sync if one.log is not None and not one.log.is_syncing]
+        if not ready or self._threads >= MOST_THREADS:
+            return
+        partition = self._random.choice(ready)
+        del self._to_sync[partition]
+        self.run_job(partition, checkpoint=self._random.random() < 0.2)
+
+    def run_job(self, partition: Partition, checkpoint: bool) -> None:
+        log = partition.log
+        assert log is not None
+        job = log.sync_job(checkpoint)
+        if job is None:
+            return
+        with self._thread():
+            job.run()
+            self.meanwhile()
+        log.synced(job)
+        partition.synced(self.now)
+        self.turn()
+
+    def compact_one(self) -> None:
+        """A pass over a log that wants one; sometimes it isn't run to its end."""
+        if self._threads >= MOST_THREADS:
+            return
+        for partition in self.broker.held():
+            log = partition.log
+            work = log and start_compaction(log, self.now.wall_ms, partition.high_watermark)
+            if log is None or not work:
+                continue
+            most = self._random.choice((10, 1000, 1000))
+            with self._thread():
+                done = sum(1 for _ in zip(range(most), work.steps(), strict=False))
+            work.finish() if done < most else work.abandon()
+            return
+
+    def stop(self) -> None:
+        """An orderly end."""
+        self._act = lambda: None
+        for partition in self.broker.held():
+            self.run_job(partition, checkpoint=False)
+            self.run_job(partition, checkpoint=True)
+            assert partition.log is not None
+            partition.log.close()
+
+    # --- server.broker.World -----------------------------------------------------------------------------------------
+
+    def open(self, partition: Partition) -> None:
+        self._to_open.append(partition)
+
+    def sync(self, partition: Partition) -> None:
+        self._to_sync[partition] = None
+
+
+class ProducerIds:
+    """Control, as far as a lone server needs it: each block is given once, whoever forgets it."""
+
+    def __init__(self) -> None:
+        self.next = 1
+
+    def ask(self, api_key: int, version: int, body: bytes, timeout_s: float, done: Callable[[Any], None]) -> None:
+        from wire import messages
+
+        self.next += 3
+        values = {"throttle_time": 0, "error_code": 0, "producer_id_start": self.next - 3, "producer_id_len": 3}
+        done(memoryview(messages.answer(0, messages.build(api_key, version, values)))[4:])
+
+
+__all__ = ["Life", "Power", "PowerCut", "ProducerIds", "StorageError"]
