@@ -38,7 +38,7 @@ from server.storage import StorageError
 from server.topic_rules import TopicRules, topic_rules
 from server.waiting import Deadlines, Waiter
 from wire.answer_parts import CurrentLeader, Endpoint, Topic
-from wire.batches import read_header, walk, whole_end
+from wire.batches import BatchError, read_header, walk, whole_end
 from wire.cluster import NO_LEADER, Image
 from wire.cluster import Partition as PartitionState
 from wire.errors import ErrorCode
@@ -476,7 +476,7 @@ class Broker:
                 self.groups.replay(partition.number, [data])
                 at = _next_offset(data)
                 yield
-        except (WireError, StorageError, OffsetOutOfRange):
+        except (WireError, BatchError, StorageError, OffsetOutOfRange):
             return  # it goes on loading for ever: better no answer than a wrong one
         finish = partial(self._finish_loading, partition.number)
         if partition.high_watermark >= end:

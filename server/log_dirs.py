@@ -38,6 +38,19 @@ def create_partition(disk: Disk, name: str, topic_id: UUID) -> Directory:
     return directory
 
 
+def partition_directory(disk: Disk, name: str, topic_id: UUID, aside: str) -> Directory:
+    """The partition's directory, made if there is none. Another topic's of that name gets the name `aside` (R3)."""
+    if name not in disk.names():
+        return create_partition(disk, name, topic_id)
+    directory = disk.make(name)
+    if topic_id_of(directory) != topic_id:
+        disk.rename(name, aside)
+        return create_partition(disk, name, topic_id)
+    if CHECKPOINT not in directory.names():
+        disk.sync()  # it is young: who made it may have been killed before it was sure
+    return directory
+
+
 def topic_id_of(directory: Directory) -> UUID | None:
     """The topic id that a partition's directory names; None if it doesn't, or malformed: it is nobody's (R3)."""
     if METADATA not in directory.names():

@@ -23,7 +23,7 @@ from server.apis import registry
 from server.broker import Broker, BrokerSettings
 from server.compaction import Compaction, start_compaction
 from server.log import Log
-from server.log_dirs import create_partition, topic_id_of
+from server.log_dirs import partition_directory
 from server.log_files import DELETED_DIRECTORY, STRAY_DIRECTORY
 from server.log_settings import Fsync
 from server.now import Now
@@ -181,7 +181,7 @@ class Queue:
         rules, name, topic_id = partition.rules.log, partition.name, uuid.UUID(partition.topic_id)
 
         def work() -> None:
-            directory = self._directory(name, topic_id)
+            directory = partition_directory(self._disk, name, topic_id, _gone(name, STRAY_DIRECTORY))
             opened.append(open_log(directory, rules, fsync=self._fsync, distrust=self._distrust))
 
         def outcome(error: StorageError | None) -> None:
@@ -193,20 +193,11 @@ class Queue:
 
         self.syncing.run(work, outcome)
 
-    def _directory(self, name: str, topic_id: uuid.UUID) -> Any:
-        """R3: another topic's directory of that name is put aside, for a while."""
-        if name in self._disk.names():
-            directory = self._disk.make(name)
-            if topic_id_of(directory) == topic_id:
-                return directory
-            self._disk.rename(name, f"{name}.{uuid.uuid4().hex}{STRAY_DIRECTORY}")
-        return create_partition(self._disk, name, topic_id)
-
     def retire(self, partition: Partition, log: Log | None, is_deleted: bool) -> None:
         if log is None:
             return
         ending = DELETED_DIRECTORY if is_deleted else STRAY_DIRECTORY
-        name, gone = partition.name, f"{partition.name}.{uuid.uuid4().hex}{ending}"
+        name, gone = partition.name, _gone(partition.name, ending)
 
         def put_away() -> None:
             if log.is_syncing or log.cleaning:  # something is under way: when it has ended
@@ -364,6 +355,11 @@ def _finish(done: "asyncio.Future[None]") -> None:
     """Who waited may have been cancelled meanwhile."""
     if not done.done():
         done.set_result(None)
+
+
+def _gone(name: str, ending: str) -> str:
+    """What a directory is called that waits for its removal, as in Kafka."""
+    return f"{name}.{uuid.uuid4().hex}{ending}"
 
 
 def _number() -> int:

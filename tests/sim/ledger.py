@@ -81,6 +81,11 @@ class Ledger:
                     raise Broken(f"{value!r} at {partition}/{offset} is lost: the end is {start + len(records)}")
         _check_order(partition, start, records)
 
+    def check_ascending(self, offsets: list[int]) -> None:
+        """These are all of a compacted partition."""
+        if sorted(set(offsets)) != offsets:
+            raise Broken(f"a compacted log has the offsets {offsets}")
+
 
 def _check_order(partition: int, start: int, records: list[tuple[int, bytes]]) -> None:
     """Each producer's messages are there once, in order, without a gap; the first ones may be deleted."""

@@ -13,14 +13,16 @@ from uuid import UUID
 
 from server.compaction import start_compaction
 from server.disk.memory import MemoryDisk
-from server.log_dirs import create_partition, topic_id_of
+from server.log_dirs import partition_directory
 from server.now import Now
 from server.partition import Partition
 from server.recovery import open_log
 from server.storage import StorageError
 from tests.support.broker_world import BrokerWorld
 from tests.support.log_case import PowerCut, Site, site_of
+from wire.batches import walk, whole_end
 from wire.cluster import Image
+from wire.records import records_of
 
 MOST_THREADS = 2
 """Of the disk's work under way at once."""
@@ -72,6 +74,18 @@ class Life(BrokerWorld):
     def is_open(self) -> bool:
         return not self.broker.opening
 
+    def offsets_of(self, topic: str) -> list[int]:
+        """Of all records in the log of partition 0."""
+        log = self.partition(topic).log
+        assert log is not None
+        found: list[int] = []
+        at = log.log_start
+        while data := log.read(at, 1 << 20):
+            for place, header in walk(data[: whole_end(data, len(data))]):
+                found += [record.offset for record in records_of(data, place, header)]
+                at = header.next_offset
+        return found
+
     # --- what threads do ---------------------------------------------------------------------------------------------
 
     def meanwhile(self) -> None:
@@ -95,18 +109,11 @@ class Life(BrokerWorld):
 
     def open_one(self) -> None:
         partition = self._to_open.pop(self._random.randrange(len(self._to_open)))
+        aside = f"{self._random.getrandbits(64):x}-stray"
         with self._thread():
-            log = open_log(self._directory(partition), partition.rules.log)
+            directory = partition_directory(self.disk, partition.name, UUID(partition.topic_id), aside)
+            log = open_log(directory, partition.rules.log)
         self.broker.opened(partition, log, self.now)
-
-    def _directory(self, partition: Partition) -> Any:
-        topic_id = UUID(partition.topic_id)
-        if partition.name in self.disk.names():
-            directory = self.disk.make(partition.name)
-            if topic_id_of(directory) == topic_id:
-                return directory
-            self.disk.rename(partition.name, f"{partition.name}.{self._random.random()}-stray")
-        return create_partition(self.disk, partition.name, topic_id)
 
     def sync_one(self) -> None:
         """One log's next job, if one is wanted: now and then one that moves the recovery point."""
