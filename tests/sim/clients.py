@@ -84,7 +84,9 @@ class Producer:
         values = [b"%d:%d" % (self._name, number) for number in range(sequence, sequence + size)]
         self._count += size
         producer = (self._id, 0, sequence)
-        records = batch(*values, timestamp_ms=life.now.wall_ms, key=b"k" * self._random.choice((1, 90)), producer=producer)
+        records = batch(
+            *values, timestamp_ms=life.now.wall_ms, key=b"k" * self._random.choice((1, 90)), producer=producer
+        )
         return Batch(values, sequence, bytes(records))
 
     def _hear(self, life: Life) -> None:

@@ -5,7 +5,7 @@ disk anything else may come in between (`meanwhile`), as it may while a thread w
 """
 
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from random import Random
 from typing import Any
@@ -17,9 +17,9 @@ from server.log_dirs import partition_directory
 from server.now import Now
 from server.partition import Partition
 from server.recovery import open_log
-from server.storage import StorageError
 from tests.support.broker_world import BrokerWorld
 from tests.support.log_case import PowerCut, Site, site_of
+from wire import messages
 from wire.batches import walk, whole_end
 from wire.cluster import Image
 from wire.records import records_of
@@ -28,25 +28,46 @@ MOST_THREADS = 2
 """Of the disk's work under way at once."""
 
 
-class Power:
-    """The disk's hook: cuts the power at the operation of number `left`, and lets syncs asked for at `lie` pretend."""
+KINDS: Mapping[str, frozenset[tuple[str, str]]] = {
+    "a segment's bytes": frozenset({("run", "bytes")}),
+    "small texts": frozenset({("run", "text")}),
+    "names in a partition's directory": frozenset({("run", "names")}),
+    "a new partition's id": frozenset({("create_partition", "text")}),
+    "a new partition's directory": frozenset({("create_partition", "names"), ("partition_directory", "names")}),
+    "bytes that a recovery has found": frozenset({("_make_sure", "bytes")}),
+    "an index made anew": frozenset({("settle", "bytes")}),
+    "a compacted segment's bytes": frozenset({("_rewrite", "bytes")}),
+    "a compacted segment's name": frozenset({("_rewrite", "names"), ("finish_swap", "names")}),
+}
+"""All kinds of syncs that a leader's log asks for: which function, for what."""
 
-    def __init__(self, left: int, lie: Site | None, meanwhile: Callable[[], None]) -> None:
+
+class Power:
+    """The disk's hook: cuts the power at the operation of number `left`; syncs of the kind `lie` only pretend."""
+
+    def __init__(self, left: int, lie: str | None, meanwhile: Callable[[], None]) -> None:
         self.left = left
-        self.sites: set[Site] = set()
-        self._lie = lie
+        self.asked: set[tuple[str, str]] = set()
+        self._lies = KINDS[lie] if lie is not None else frozenset[tuple[str, str]]()
         self._meanwhile = meanwhile
 
     def __call__(self, operation: str, name: str) -> bool:
         if not self.left:
             raise PowerCut
         self.left -= 1
-        site: Site = ()
+        kind = ("", "")
         if operation == "sync":
-            site = site_of(sys._getframe(2))
-            self.sites.add(site)
+            kind = _kind(site_of(sys._getframe(2)), name)
+            self.asked.add(kind)
         self._meanwhile()
-        return bool(site) and site == self._lie
+        return kind in self._lies
+
+
+def _kind(site: Site, name: str) -> tuple[str, str]:
+    *_, function = site[-1].split()
+    if "write_whole" in site[0]:
+        return function, "text"
+    return function, "bytes" if name.endswith((".log", "index", ".cleaned", ".tmp")) else "names"
 
 
 class Life(BrokerWorld):
@@ -177,11 +198,6 @@ class ProducerIds:
         self.next = 1
 
     def ask(self, api_key: int, version: int, body: bytes, timeout_s: float, done: Callable[[Any], None]) -> None:
-        from wire import messages
-
         self.next += 3
         values = {"throttle_time": 0, "error_code": 0, "producer_id_start": self.next - 3, "producer_id_len": 3}
         done(memoryview(messages.answer(0, messages.build(api_key, version, values)))[4:])
-
-
-__all__ = ["Life", "Power", "PowerCut", "ProducerIds", "StorageError"]
