@@ -289,8 +289,8 @@ class Broker:
         self._creation.create(names, done)
 
     def check_replica(self, call: Call, replica_id: int, replica_epoch: int) -> ErrorCode:
-        """R9. That it may use the listener at all was proven when it logged in."""
-        if call.listener != INTERNAL_LISTENER:
+        """R9. Who has logged in speaks for itself only, by its current life."""
+        if call.listener != INTERNAL_LISTENER or call.node_id != replica_id:
             return ErrorCode.CLUSTER_AUTHORIZATION_FAILED
         broker = self.image.brokers.get(replica_id)
         if broker is None or broker.fenced or broker.epoch != replica_epoch:
