@@ -5,16 +5,18 @@ nothing is removed before the checkpoint that no longer needs it is. Each sync b
 after the other, and some power cut then breaks a promise.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from server.log_files import CHECKPOINT, Checkpoint
+from server.log_files import CHECKPOINT, TRUSTED, Checkpoint
 from server.segment import Segment
-from server.storage import Directory, File, write_whole
+from server.storage import Directory, File, StorageError, write_whole
 
 
 @dataclass(frozen=True, slots=True)
 class SyncJob:
-    """What the disk has to do so that all below `end_offset` is sure. `run` it once."""
+    """What the disk has to do so that all below `end_offset` is sure, as what lies below `synced_end` is. `run` it
+    once."""
 
     directory: Directory
     end_offset: int
@@ -24,9 +26,26 @@ class SyncJob:
     checkpoint: Checkpoint | None = None
     doomed_names: tuple[str, ...] = ()
     doomed: tuple[Segment, ...] = ()
+    synced_end: int = 0
 
     def run(self) -> None:
         """Raises StorageError; then the log has failed for good, and `Log.fail` must hear of it."""
+        try:
+            self._run()
+        except StorageError:
+            self._distrust_the_rest()
+            raise
+
+    def _distrust_the_rest(self) -> None:
+        """R8: after a failed sync the kernel shows bytes as clean that never reached the disk, so a process that starts
+        on the same page cache would believe them. Best effort: the disk may not take even this."""
+        with suppress(StorageError):
+            if TRUSTED in self.directory.names():
+                return  # while it was being recovered: what was told then still holds
+            write_whole(self.directory, TRUSTED, b"%d\n" % self.synced_end)
+            self.directory.sync()
+
+    def _run(self) -> None:
         for file in self.files:
             file.sync()
         for name, content in self.texts:

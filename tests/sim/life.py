@@ -29,9 +29,9 @@ MOST_THREADS = 2
 
 
 KINDS: Mapping[str, frozenset[tuple[str, str]]] = {
-    "a segment's bytes": frozenset({("run", "bytes")}),
-    "small texts": frozenset({("run", "text")}),
-    "names in a partition's directory": frozenset({("run", "names")}),
+    "a segment's bytes": frozenset({("_run", "bytes")}),
+    "small texts": frozenset({("_run", "text")}),
+    "names in a partition's directory": frozenset({("_run", "names")}),
     "a new partition's id": frozenset({("create_partition", "text")}),
     "a new partition's directory": frozenset({("create_partition", "names"), ("partition_directory", "names")}),
     "bytes that a recovery has found": frozenset({("_make_sure", "bytes")}),
