@@ -6,6 +6,7 @@ answer. The way to control comes from outside; what it has decided comes by `app
 """
 
 import asyncio
+import logging
 import os
 import random
 import time
@@ -23,7 +24,7 @@ from server.apis import registry
 from server.broker import Broker, BrokerSettings
 from server.compaction import Compaction, start_compaction
 from server.log import Log
-from server.log_dirs import partition_directory
+from server.log_dirs import partition_directory, put_strays_aside
 from server.log_files import DELETED_DIRECTORY, STRAY_DIRECTORY
 from server.log_settings import Fsync
 from server.now import Now
@@ -45,6 +46,9 @@ INTERVAL_S: Final = 1.0
 
 DELETE_DELAY_S: Final = 60.0
 """`file.delete.delay.ms`"""
+
+
+_log = logging.getLogger("carousel.queue")
 
 
 def clock() -> Now:
@@ -130,6 +134,20 @@ class Queue:
     def apply(self, image: Image) -> None:
         """Be what the image says; see `when_opened`."""
         self.broker.apply(image, clock())
+
+    def put_strays_aside(self) -> None:
+        """R3: what the image gives to others goes, after a while. Once, behind the first `apply` and on its turn of the
+        loop, so that no directory of a later image is meant."""
+        held = frozenset(partition.name for partition in self.broker.held())
+        try:
+            waiting = put_strays_aside(self._disk, held, lambda name: _gone(name, STRAY_DIRECTORY))
+        except StorageError as error:
+            _log.error("strays stay", extra={"fields": {"reason": str(error)}})
+            return
+        for name in waiting:
+            self._loop.call_later(DELETE_DELAY_S, self._remove, name)
+        if waiting:
+            _log.info("strays", extra={"fields": {"directories": waiting, "removed_in_s": DELETE_DELAY_S}})
 
     def when_opened(self, done: Callable[[], None]) -> None:
         """Call `done` once no log is being opened any more, maybe now: all that the image gives to this server is
