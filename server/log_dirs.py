@@ -87,13 +87,14 @@ def stored_checkpoint(directory: Directory) -> Checkpoint:
 
 
 def stored_trusted_end(directory: Directory) -> int | None:
-    """Up to where the log is to be believed because a sync failed behind it; None: there was no such failure."""
+    """Up to where the log is to be believed because a sync failed behind it; None: there was no such failure, or the
+    power has been off since (the mark isn't synced), and then the disk shows what it has."""
     if TRUSTED not in directory.names():
         return None
     try:
         return int(read_whole(directory, TRUSTED))
-    except ValueError as error:
-        raise StorageError(f"{TRUSTED}: {error}", final=True) from error
+    except ValueError:
+        return None
 
 
 def store_checkpoint(directory: Directory, checkpoint: Checkpoint) -> None:

@@ -60,7 +60,7 @@ def open_log(
     log.drop_old_segments()
     if recovery.scanned:
         _make_sure(log, recovery.scanned)
-    if marked is not None:
+    if TRUSTED in directory.names():
         directory.remove(TRUSTED)
         directory.sync()
     return log

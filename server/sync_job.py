@@ -5,12 +5,12 @@ nothing is removed before the checkpoint that no longer needs it is. Each sync b
 after the other, and some power cut then breaks a promise.
 """
 
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from server.log_files import CHECKPOINT, TRUSTED, Checkpoint
 from server.segment import Segment
-from server.storage import Directory, File, StorageError, write_whole
+from server.storage import PARTIAL, Directory, File, StorageError, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,14 @@ class SyncJob:
             raise
 
     def _distrust_the_rest(self) -> None:
-        """R8: after a failed sync the kernel shows bytes as clean that never reached the disk, so a process that starts
-        on the same page cache would believe them. Best effort: the disk may not take even this."""
+        """R8: after a failed sync the kernel shows bytes as clean that never reached the disk, and a process
+        that starts on the same page cache would believe them. So the mark may lie in that page cache itself, and isn't synced."""
         with suppress(StorageError):
             if TRUSTED in self.directory.names():
-                return  # while it was being recovered: what was told then still holds
-            write_whole(self.directory, TRUSTED, b"%d\n" % self.synced_end)
-            self.directory.sync()
+                return  # the log was just being recovered: what was known then still holds
+            with closing(self.directory.create(TRUSTED + PARTIAL)) as file:
+                file.append(b"%d\n" % self.synced_end)
+            self.directory.rename(TRUSTED + PARTIAL, TRUSTED)
 
     def _run(self) -> None:
         for file in self.files:
