@@ -37,8 +37,8 @@ class SyncJob:
             raise
 
     def _distrust_the_rest(self) -> None:
-        """R8: after a failed sync the kernel shows bytes as clean that never reached the disk, and a process
-        that starts on the same page cache would believe them. So the mark may lie in that page cache itself, and isn't synced."""
+        """R8: after a failed sync the kernel shows bytes as clean that never reached the disk, and a process that
+        starts on the same page cache would believe them. So the mark may lie in that cache too, and isn't synced."""
         with suppress(StorageError):
             if TRUSTED in self.directory.names():
                 return  # the log was just being recovered: what was known then still holds

@@ -108,10 +108,11 @@ class TestFuzz(unittest.IsolatedAsyncioTestCase):
         async with asyncio.timeout(20):
             while not (found := [line["client"] for line in self.lines() if line["event"] == "queue"]):
                 await asyncio.sleep(0.05)
-            while not self.control.registered:
+            host, _, port = found[0].rpartition(":")
+            while True:  # refused until it is registered
+                with suppress(ConnectionRefusedError), Raw((host, int(port))):
+                    return host, int(port)
                 await asyncio.sleep(0.05)
-        host, _, port = found[0].rpartition(":")
-        return host, int(port)
 
     async def test_it_lives_stays_small_and_serves_others(self) -> None:
         print(f"SEED={SEED} SECONDS={SECONDS:g}")
