@@ -38,7 +38,7 @@ from server.storage import StorageError
 from server.topic_rules import TopicRules, topic_rules
 from server.waiting import Deadlines, Waiter
 from wire.answer_parts import CurrentLeader, Endpoint, Topic
-from wire.batches import read_header, walk, whole_end
+from wire.batches import BatchError, read_header, walk, whole_end
 from wire.cluster import NO_LEADER, Image
 from wire.cluster import Partition as PartitionState
 from wire.errors import ErrorCode
@@ -289,8 +289,8 @@ class Broker:
         self._creation.create(names, done)
 
     def check_replica(self, call: Call, replica_id: int, replica_epoch: int) -> ErrorCode:
-        """R9. That it may use the listener at all was proven when it logged in."""
-        if call.listener != INTERNAL_LISTENER:
+        """R9. Who has logged in speaks for itself only, by its current life."""
+        if call.listener != INTERNAL_LISTENER or call.node_id != replica_id:
             return ErrorCode.CLUSTER_AUTHORIZATION_FAILED
         broker = self.image.brokers.get(replica_id)
         if broker is None or broker.fenced or broker.epoch != replica_epoch:
@@ -481,7 +481,7 @@ class Broker:
                 self.groups.replay(partition.number, [data])
                 at = _next_offset(data)
                 yield
-        except (WireError, StorageError, OffsetOutOfRange):
+        except (WireError, BatchError, StorageError, OffsetOutOfRange):
             return  # it goes on loading for ever: better no answer than a wrong one
         finish = partial(self._finish_loading, partition.number)
         if partition.high_watermark >= end:

@@ -69,6 +69,7 @@ class Login(Protocol):
     """Who has yet to prove who it is, on a listener that wants to know (`server.login`)."""
 
     is_done: bool
+    node_id: int | None
 
     def answer(self, head: RequestHead, frame: memoryview) -> Answer:
         """Raises WireError for whatever isn't a step of it."""
@@ -163,6 +164,10 @@ class Asked(Call):
         self.connection = connection
         self.answer: Answer | LazyAnswer | None = None
 
+    @property
+    def node_id(self) -> int | None:  # type: ignore[override]  # looked up by the few who ask
+        return self.connection.node_id
+
     def reply(self, answer: Answer | LazyAnswer) -> None:  # type: ignore[override]  # a field where there is no listener
         """The answer of a parked call."""
         assert self.answer is None, "a call is answered once"
@@ -194,6 +199,11 @@ class Connection(asyncio.BufferedProtocol):
         self._written = 0
         """Of the last answer with records: what it holds in memory until its last byte is taken."""
         self._active_ms = 0
+
+    @property
+    def node_id(self) -> int | None:
+        """Which server has logged in here."""
+        return None if self._login is None else self._login.node_id
 
     # --- the transport's side --------------------------------------------------------------------------------------
 

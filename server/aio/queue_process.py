@@ -161,6 +161,7 @@ class QueueProcess:
         self.queue.apply(image)
         if not self._is_serving and not known.fenced:
             self._is_serving = True
+            self.queue.put_strays_aside()
             self.queue.broker.ask_producer_ids()
             self.queue.when_opened(self.queue.accept)
 
