@@ -14,9 +14,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from analysis.door_bench.accounting import tree
 from analysis.kafka_peer import Kafka
-from analysis.running import running
+from analysis.running import Running, running, wait_until
 
 TOPIC_S: Final = 30.0
+REGISTERED_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,21 @@ def kafka(synced: bool, parent: Path) -> Generator[Engine]:
 def carousel(synced: bool, parent: Path) -> Generator[Engine]:
     """One replica behind the whole system, which is idle: clients speak to the replica directly."""
     directory = Path(tempfile.mkdtemp(prefix="carousel-", dir=parent))
-    flags = ("--fsync", "always" if synced else "never", "--workers", "1", "--queue-port", "0")
+    flags = ("--queue-fsync", "always" if synced else "never", "--workers", "1", "--queue-port", "0")
     try:
         with running(*flags, replicas=1, state_dir=directory) as system:
             servers = [child["pid"] for child in system.children("replica")]
-            bootstrap = system.cluster()["queue"]["bootstrap"]
-            yield Engine("carousel", bootstrap, system.started_s, lambda: servers, lambda: tree(system.process.pid))
+            waited_s = wait_until(lambda: bool(_bootstrap(system)), REGISTERED_S, "the server's registration")
+            started_s = system.started_s + waited_s
+            yield Engine("carousel", _bootstrap(system), started_s, lambda: servers, lambda: tree(system.process.pid))
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _bootstrap(system: Running) -> str:
+    """Where clients begin; "" before the first server has registered."""
+    bootstrap: str = system.cluster()["queue"]["bootstrap"]
+    return bootstrap
 
 
 ENGINES: Final = {"carousel": carousel, "kafka": kafka}
