@@ -52,10 +52,15 @@ def carousel(synced: bool, parent: Path) -> Generator[Engine]:
     flags = ("--queue-fsync", "always" if synced else "never", "--workers", "1", "--queue-port", "0")
     try:
         with running(*flags, replicas=1, state_dir=directory) as system:
-            servers = [child["pid"] for child in system.children("replica")]
             waited_s = wait_until(lambda: bool(_bootstrap(system)), REGISTERED_S, "the server's registration")
             started_s = system.started_s + waited_s
-            yield Engine("carousel", _bootstrap(system), started_s, lambda: servers, lambda: tree(system.process.pid))
+            yield Engine(
+                "carousel",
+                _bootstrap(system),
+                started_s,
+                lambda: [child["pid"] for child in system.children("replica")],
+                lambda: tree(system.process.pid),
+            )
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 

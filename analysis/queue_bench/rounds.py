@@ -64,6 +64,8 @@ def _measure(scenario: Scenario, engine: Engine, number: int, load: str, topic: 
     before = cpu_times(everything)
     told = ask(load, engine.bootstrap, topic, count, scenario.size)
     after = cpu_times(everything)
+    if engine.servers() != servers:
+        raise RuntimeError(f"{engine.name}: a server was started anew while it was measured")
     of_servers = {pid: time for pid, time in after.items() if pid in servers}
     millions = count / 1e6
     return Measurement(
