@@ -6,11 +6,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # pyright: ignore[reportPrivateImportUsage]
 
 from analysis.door_bench.accounting import tree
 from analysis.kafka_peer import Kafka
@@ -33,8 +34,10 @@ class Engine:
     def create_topic(self, name: str, partitions: int) -> None:
         """Raises KafkaException."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        for made in admin.create_topics([NewTopic(name, partitions, 1)], request_timeout=TOPIC_S).values():
-            made.result(TOPIC_S)
+        new = [NewTopic(name, partitions, 1)]
+        answers: dict[str, Future[None]] = admin.create_topics(new, request_timeout=TOPIC_S)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        for answer in answers.values():
+            answer.result(TOPIC_S)
 
 
 @contextlib.contextmanager
