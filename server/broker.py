@@ -36,6 +36,7 @@ from server.now import Now
 from server.partition import NEVER_MS, Done, Partition, Refused, Role, Watcher
 from server.storage import StorageError
 from server.topic_rules import TopicRules, topic_rules
+from server.traffic import TopicTraffic
 from server.waiting import Deadlines, Waiter
 from wire.answer_parts import CurrentLeader, Endpoint, Topic
 from wire.batches import BatchError, read_header, walk, whole_end
@@ -121,6 +122,10 @@ class Broker:
         self.control = control
         self.sessions = FetchSessions(new_number)
         self.deadlines = Deadlines()
+        self.traffic: dict[str, TopicTraffic] = {}
+        """By topic, of all that were ever held here and still exist."""
+        self.traffic_gone = TopicTraffic()
+        """Of all that were deleted: totals don't go down."""
         self.opening: set[Partition] = set()
         """Whose logs are being opened."""
         self._world = world
@@ -154,6 +159,7 @@ class Broker:
         for topic_id, name in old.names.items():
             if topic_id not in image.names:
                 self.groups.topic_deleted(name, now)
+                self.traffic_gone.add(self.traffic.pop(name, TopicTraffic()))
         offsets = image.topics.get(OFFSETS_TOPIC)
         self.groups.partitions = len(image.partitions_of(offsets.id)) if offsets is not None else None
         self._world.leaders_changed()
@@ -167,7 +173,8 @@ class Broker:
             self._change(partition, state, now)
             return
         topic = self.image.names[state.topic]
-        partition = Partition(self.node_id, topic, state, self._rules_of(topic), self)
+        traffic = self.traffic.setdefault(topic, TopicTraffic())
+        partition = Partition(self.node_id, topic, state, self._rules_of(topic), self, traffic)
         self._partitions[state.key] = partition
         for name in (topic, partition.raw_id):
             self._by_topic.setdefault(name, {})[state.partition] = partition

@@ -29,8 +29,10 @@ from server.log_files import DELETED_DIRECTORY, STRAY_DIRECTORY
 from server.log_settings import Fsync
 from server.now import Now
 from server.partition import Partition
+from server.queue_metrics import metrics_text
 from server.recovery import open_log
 from server.storage import Disk, StorageError
+from server.traffic import Requests
 from wire.cluster import Image
 from wire.frames import BufferPool, RequestHead
 
@@ -82,6 +84,7 @@ class Queue:
         self._distrust = distrust
         self._pool = BufferPool()
         self._budget = Budget()
+        self._requests = Requests()
         self._wanted_syncs: list[Partition] = []
         self._after_sync: dict[Log, list[Callable[[], None]]] = {}
         self._is_run_due = False
@@ -99,13 +102,17 @@ class Queue:
         """ApiVersions says what is spoken; nobody could read an answer to anything else."""
         return k18_api_versions.unsupported(call.correlation_id) if head.api_key == k18_api_versions.KEY else None
 
+    def metrics_text(self) -> str:
+        """For `/metrics`."""
+        return metrics_text(self.broker, self._requests, self.syncing.flushes)
+
     # --- starting and stopping -------------------------------------------------------------------------------------
 
     async def listen(
         self, name: str, host: str, port: int, login: Callable[[], Login] | None = None, accept: bool = True
     ) -> int:
         """The port, which is a free one for 0; connections are refused until `accept`. Raises OSError."""
-        listener = Listener(name, self, clock, self._pool, self._budget, login)
+        listener = Listener(name, self, clock, self._pool, self._budget, self._requests, login)
         bound = await listener.listen(host, port, accept)
         self.listeners[name] = listener
         return bound
