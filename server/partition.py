@@ -33,6 +33,9 @@ ANY_EPOCH: Final = -1
 CONFIRM_MS: Final = 2_000
 """`leader.confirm.ms` of R2: after how long without a sign from the others a leader answers nothing unreplicated."""
 
+REFUSALS: Final = frozenset({ErrorCode.INELIGIBLE_REPLICA, ErrorCode.INVALID_REQUEST})
+"""Control looks at epochs first, so these say that nothing was changed (Kafka: Partition.handleAlterPartitionError)."""
+
 NEVER_MS: Final = 2**62
 """The deadline of who waits without one."""
 
@@ -424,10 +427,14 @@ class Partition:
         self.host.propose_isr(self, isr)
 
     def altered(self, code: ErrorCode, isr: tuple[int, ...], partition_epoch: int, now: Now) -> None:
-        """Control's committed answer to the proposal. Without one nothing changes: it is asked again (R1)."""
-        if code:
+        """Control's committed answer to the proposal. Without one nothing changes: it is asked again (R1).
+
+        Only a no to what was proposed ends it. Any other error says that control knows more than we do, perhaps that
+        the proposed member leads by now (NEW_LEADER_ELECTED): until the image says so too, it goes on to count.
+        """
+        if code in REFUSALS:
             self.proposed = None
-        elif partition_epoch > self.partition_epoch:
+        elif not code and partition_epoch > self.partition_epoch:
             self._commit_isr(isr, partition_epoch)
         self.advance(now)
 
