@@ -123,7 +123,8 @@ class Queue:
 
     def view(self) -> dict[str, Any]:
         """Numbers for people and for /metrics: {"topics", "partitions", "offline", "under_replicated",
-        "not_preferred", "brokers": not fenced, "fenced", "moves": {"under_way", "waiting"}, "lost": nothing is decided (R5)}."""
+        "not_preferred", "brokers": not fenced, "fenced", "moves": {"under_way", "waiting"},
+        "lost": nothing is decided (R5)}."""
         image = self.image
         partitions, live = image.partitions.values(), len(self._ledger.live())
         return {
