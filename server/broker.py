@@ -367,9 +367,7 @@ class Broker:
         answered = partial(self._altered, sent, {partition: partition.partition_epoch for partition in sent})
         self.control.ask(ALTER_PARTITION, ALTER_PARTITION_VERSION, body, CONTROL_TIMEOUT_S, answered)
 
-    def _altered(
-        self, sent: dict[Partition, tuple[int, ...]], epochs: dict[Partition, int], outcome: Outcome
-    ) -> None:
+    def _altered(self, sent: dict[Partition, tuple[int, ...]], epochs: dict[Partition, int], outcome: Outcome) -> None:
         """R1: what control said. Nothing said isn't "no": it counts as proposed, and is asked again. A word on a state
         that is over says nothing about what was proposed since."""
         now = self._clock()

@@ -89,7 +89,7 @@ class Host(Protocol):
         ...
 
 
-UNDONE: Final = frozenset({ErrorCode.INELIGIBLE_REPLICA, ErrorCode.OPERATION_NOT_ATTEMPTED})
+UNDONE: Final = frozenset({ErrorCode.INELIGIBLE_REPLICA, ErrorCode.INVALID_REQUEST, ErrorCode.OPERATION_NOT_ATTEMPTED})
 """Control's answers by which a proposed ISR has not come to be."""
 
 

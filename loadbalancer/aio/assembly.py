@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
 import shlex
+import signal
 import socket
 import time
 from collections import Counter
@@ -33,6 +35,7 @@ from loadbalancer.instances import ReplicaSpec
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
 from loadbalancer.queue_places import QueuePlaces
+from loadbalancer.queue_recovery import CantRecover
 from loadbalancer.queue_tail import Tail
 from loadbalancer.queue_words import QueueSettings
 from loadbalancer.ring import RingSpec
@@ -46,6 +49,7 @@ from wire.aio.service import Service
 from wire.cluster import Image
 
 FRONT_DOOR_ALIASES = frozenset({"carousel", "loadbalancer", "localhost"})
+RECOVERED_S = 0.3  # for the answer of /admin/recover; who doesn't get it sees the event
 LAST_WORDS_S = 1.0  # for waiters to read their answers when control ends
 
 log = get_logger("control")
@@ -97,13 +101,13 @@ class Assembly:
     async def _load_queue(self, keeper: Keeper, generation: int) -> QueueControl:
         """Its own word goes through the controller, which is made later than it."""
         try:
-            tail = await load_tail(keeper, generation)
+            tail, lost = await load_tail(keeper, generation), False
         except OSError as error:
             log.error("the queue's state is lost", error=str(error))
-            tail = Tail(Image(generation))
+            tail, lost = Tail(Image(generation)), True
         return QueueControl(
             tail, queue_settings(self.settings), keeper,
-            lambda event: self.controller.send(event), self._remark, self._listens,
+            lambda event: self.controller.send(event), self._remark, self._listens, lost=lost,
         )  # fmt: skip
 
     def _remark(self, kind: str, about: str, reason: str) -> None:
@@ -230,8 +234,23 @@ class Assembly:
 
     def submit(self, command: r.Command) -> str:
         number, ticket = self.tickets.open()
-        self.controller.send(fleet_event(number, command))
+        if isinstance(command, r.Recover):
+            self.controller.start(self._recover(number, command))
+        else:
+            self.controller.send(fleet_event(number, command))
         return ticket
+
+    async def _recover(self, number: int, command: r.Recover) -> None:
+        """What was recovered is committed; the next control goes on from it, as from any state that it finds."""
+        try:
+            if self.queue is None:
+                raise CantRecover("there is no queue")
+            text = await self.queue.recover(command.absent)
+        except (CantRecover, OSError) as fault:
+            self.tickets.answer(number, 400, {"message": f"<Error> {fault}", "status": "failure"})
+            return
+        self.tickets.answer(number, 200, {"message": f"recovered: {text}", "status": "successful"})
+        asyncio.get_running_loop().call_later(RECOVERED_S, os.kill, os.getpid(), signal.SIGKILL)
 
     def metrics(self) -> metrics.Reading:
         settings, ring = self.settings, self.controller.layout.ring
@@ -368,7 +387,7 @@ def fleet_settings(settings: Settings, respawns: bool) -> FleetSettings:
     )
 
 
-def fleet_event(number: int, command: r.Command) -> f.Event:
+def fleet_event(number: int, command: r.Add | r.Remove | r.Drain | r.Undrain | r.SetWeight) -> f.Event:
     """A caller's command in the fleet's words."""
     match command:
         case r.Add():

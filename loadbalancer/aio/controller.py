@@ -27,7 +27,7 @@ from loadbalancer.snapshot import Epoch, Member, Snapshot
 from loadbalancer.spawn.base import NameInUse, Runtime, SpawnError
 
 COMMIT_TIMEOUT_S = 1.0  # a disk that hangs for longer holds up nobody
-ALARMING = frozenset({"dead", "crash-loop", "ejected"})
+ALARMING = frozenset({"dead", "crash-loop", "ejected", "queue-state-lost"})
 UNSAVED_EVENTS = 1000  # kept for a disk that comes back; a quarter of a megabyte
 SETTLE_TIMEOUT_S = 1.0  # a worker that takes longer to apply a snapshot holds up no answer
 
