@@ -22,7 +22,7 @@ from loadbalancer.aio.queue_control import QueueControl, load_tail
 from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.aio.resolver import Resolver
 from loadbalancer.aio.tickets import Tickets
-from loadbalancer.containers import DockerOptions
+from loadbalancer.containers import HOST_ALIAS, DockerOptions
 from loadbalancer.counters import Totals
 from loadbalancer.disk.keeper import Keeper
 from loadbalancer.disk.secret import cluster_secret
@@ -37,6 +37,7 @@ from loadbalancer.queue_words import QueueSettings
 from loadbalancer.ring import RingSpec
 from loadbalancer.settings import BACKEND, Paths, Settings, worker_count
 from loadbalancer.spawn.base import Runtime, RuntimeLost
+from loadbalancer.spawn.container_self import IN_CONTAINER
 from loadbalancer.spawn.fake import FakeRuntime
 from loadbalancer.spawn.link import Link
 from loadbalancer.spawn.process import ProcessOptions, ProcessRuntime
@@ -295,7 +296,6 @@ def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
     """What a server is told of the queue. Raises OSError, if the secret can't be kept."""
     if not settings.has_queue:
         return {}
-    secret = cluster_secret(paths.secret)
     common = {
         "CAROUSEL_CLUSTER": settings.cluster_id,
         "FSYNC": settings.queue_fsync,
@@ -305,8 +305,9 @@ def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
         "OFFSETS_PARTITIONS": str(settings.offsets_partitions),
     }
     if settings.runtime == "docker":
-        host = settings.link_host or socket.gethostname()
-        return {**common, "CONTROL": f"{host}:{settings.link_port}", "CLUSTER_SECRET": secret}
+        host = settings.link_host or (socket.gethostname() if IN_CONTAINER.exists() else HOST_ALIAS)
+        return {**common, "CONTROL": f"{host}:{settings.link_port}"}
+    cluster_secret(paths.secret)
     return {**common, "CONTROL": f"unix:{paths.queue_socket}", "CLUSTER_SECRET_FILE": str(paths.secret)}
 
 
@@ -322,6 +323,8 @@ def docker_options(settings: Settings, paths: Paths) -> DockerOptions:
         home_format=settings.home_format,
         id_kind=settings.id_kind,
         env=queue_env(settings, paths),
+        secret=cluster_secret(paths.secret) if settings.has_queue else "",
+        advertised=(settings.queue_advertised_host, settings.queue_port + 1) if settings.queue_slots else None,
     )
 
 
@@ -344,6 +347,7 @@ def fleet_settings(settings: Settings, respawns: bool) -> FleetSettings:
         name_prefix=settings.name_prefix,
         weights=tuple(backend_weights(settings).items()),
         queue=settings.has_queue,
+        queue_slots=settings.queue_slots,
         leave_timeout_s=settings.leave_timeout,
     )
 
