@@ -25,7 +25,7 @@ SLOT = "carousel.slot"
 REPLICA = "replica"
 BUNDLED_IMAGE = "carousel-server"
 DATA_DIR = "/data"
-SECRET = "cluster.secret"
+SECRET = "cluster.secret"  # noqa: S105 - its file
 USER_ID = 10001  # the bundled image's
 CLIENT_PORT, INTERNAL_PORT, EXTERNAL_PORT = 9092, 9093, 9094
 """The queue's listeners. In a network of their own they can be the same everywhere."""
