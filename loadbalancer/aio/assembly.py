@@ -7,7 +7,7 @@ import shlex
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from loadbalancer.fleet_state import FleetSettings
 from loadbalancer.instances import ReplicaSpec
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
+from loadbalancer.queue_places import QueuePlaces
 from loadbalancer.queue_tail import Tail
 from loadbalancer.queue_words import QueueSettings
 from loadbalancer.ring import RingSpec
@@ -81,9 +82,11 @@ class Assembly:
         fleet = Fleet(fleet_settings(self.settings, self._runtime.respawns))
         layout = self._load(fleet, record)
         self._recorded = record is not None
+        slots = (record or {}).get("queue_slots")
+        places = QueuePlaces(self.settings.server_ports, slots) if self.settings.has_queue else None
         self.controller = Controller(
             fleet, layout, self._runtime, keeper, self._feed, self.events_log, self.tickets, generation, self._stepped,
-            self.queue,
+            self.queue, places,
         )  # fmt: skip
         await self._runtime.open(self.controller.exited)
         stack.push_async_callback(self._runtime.close)
@@ -101,11 +104,16 @@ class Assembly:
             tail = Tail(Image(generation))
         return QueueControl(
             tail, queue_settings(self.settings), keeper,
-            lambda event: self.controller.send(event), self._remark,
+            lambda event: self.controller.send(event), self._remark, self._listens,
         )  # fmt: skip
 
     def _remark(self, kind: str, about: str, reason: str) -> None:
         self.controller.remark(kind, about, reason)
+
+    def _listens(self, listeners: Mapping[int, Mapping[str, tuple[str, int]]]) -> None:
+        """Which listener the front door's ports lead to: what it advertises must lead back here."""
+        name = "EXTERNAL" if self.settings.runtime == "docker" else "CLIENT"
+        self.controller.listens({node: found[name] for node, found in listeners.items() if name in found})
 
     async def _serve_queue(self, queue: QueueControl, stack: contextlib.AsyncExitStack) -> None:
         """Before any server is started or adopted: it looks for the link at once."""
@@ -200,7 +208,8 @@ class Assembly:
         return answer if self.queue is None else {**answer, "queue": self._describe_queue(self.queue, view["replicas"])}
 
     def _describe_queue(self, queue: QueueControl, replicas: list[dict[str, Any]]) -> dict[str, Any]:
-        """Adds each replica's `queue_address`, where its clients on this host connect."""
+        """Adds each replica's `queue_address`, where its clients on this host connect. `bootstrap` is the front door's
+        port for the queue, which leads to any of them; without one, their own addresses."""
         brokers = queue.tail.image.brokers
         addresses: list[str] = []
         for replica in replicas:
@@ -209,7 +218,7 @@ class Assembly:
             shown = f"{address[0]}:{address[1]}" if address else None
             replica["queue_address"] = shown
             addresses += [shown] if shown else []
-        return {"bootstrap": ",".join(addresses), **queue.queue.view()}
+        return {"bootstrap": _front_door(self._paths.ports) or ",".join(addresses), **queue.queue.view()}
 
     def replicas(self) -> dict[str, Any]:
         return self.controller.fleet.replicas()
@@ -365,6 +374,16 @@ def fleet_event(number: int, command: r.Command) -> f.Event:
             return f.UndrainRequested(number, command.name)
         case r.SetWeight():
             return f.WeightRequested(number, command.name, command.weight)
+
+
+def _front_door(ports: Path) -> str | None:
+    """HOST:PORT of the port for the queue, as the supervisor has bound it; None: there is none."""
+    try:
+        found = json.loads(ports.read_text())
+        host, _, _ = found["url"].removeprefix("http://").rpartition(":")
+        return f"{host}:{found['queue']}" if found["queue"] else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _least_generation(snapshot: Path) -> int:

@@ -37,7 +37,8 @@ class Keeper(Protocol):
 
 
 class QueueControl:
-    """`tail` is what `load_tail` found. `tell_fleet` takes fleet events, `remark` what is for the event log."""
+    """`tail` is what `load_tail` found. `tell_fleet` takes fleet events, `remark` what is for the event log,
+    `tell_listeners` where servers listen (by node id, then by the listener's name) when that has changed."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class QueueControl:
         keeper: Keeper,
         tell_fleet: Callable[[f.Event], None],
         remark: Callable[[str, str, str], None],
+        tell_listeners: Callable[[Mapping[int, Mapping[str, tuple[str, int]]]], None] = lambda _: None,
     ) -> None:
         self.tail = tail
         self.queue = Queue(tail.image, settings, lambda: uuid.uuid4().hex)
@@ -53,6 +55,8 @@ class QueueControl:
         self._keeper = keeper
         self._tell_fleet = tell_fleet
         self._remark = remark
+        self._tell_listeners = tell_listeners
+        self._listeners: dict[int, Mapping[str, tuple[str, int]]] = {}
         self._inbox: asyncio.Queue[q.Event] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._logged = 0  # records behind the last snapshot
@@ -88,6 +92,7 @@ class QueueControl:
         for effect in effects:
             self._carry_out(effect)
         self._tell_holdings()
+        self._tell_moved()
         self._schedule(loop)
 
     async def _commit(self, records: list[Record]) -> bool:
@@ -122,6 +127,13 @@ class QueueControl:
         if holdings != self._told:
             self._told = holdings
             self._tell_fleet(holdings)
+
+    def _tell_moved(self) -> None:
+        """Fenced ones too: their servers come back with the same addresses."""
+        listeners = {node_id: broker.listeners for node_id, broker in self.tail.image.brokers.items()}
+        if listeners != self._listeners:
+            self._listeners = listeners
+            self._tell_listeners(listeners)
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:
