@@ -136,11 +136,6 @@ def secret_archive(secret: str) -> bytes:
     return packed.getvalue()
 
 
-def queue_address(instance: Instance) -> tuple[str, int] | None:
-    """Where the front door's queue ports lead: the listener that advertises them. None: there is none."""
-    return (instance.host, EXTERNAL_PORT) if instance.host and instance.slot >= 0 else None
-
-
 def _queue_environment(options: DockerOptions, spec: ReplicaSpec) -> dict[str, str]:
     if not options.secret:
         return {}

@@ -326,8 +326,8 @@ class Settings(BaseSettings):
 
     @property
     def queue_slots(self) -> int:
-        """How many servers have such a port of their own, and a listener that advertises it."""
-        return self.server_ports if self.runtime == "docker" and self.has_queue and self.queue_port else 0
+        """How many servers have such a port of their own."""
+        return self.server_ports if self.has_queue and self.queue_port else 0
 
 
 def load_settings(**overrides: Any) -> Settings:

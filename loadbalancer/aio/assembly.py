@@ -22,7 +22,7 @@ from loadbalancer.aio.queue_control import QueueControl, load_tail
 from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.aio.resolver import Resolver
 from loadbalancer.aio.tickets import Tickets
-from loadbalancer.containers import HOST_ALIAS, DockerOptions
+from loadbalancer.containers import EXTERNAL_PORT, HOST_ALIAS, DockerOptions
 from loadbalancer.counters import Totals
 from loadbalancer.disk.keeper import Keeper
 from loadbalancer.disk.secret import cluster_secret
@@ -32,7 +32,6 @@ from loadbalancer.fleet_state import FleetSettings
 from loadbalancer.instances import ReplicaSpec
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
-from loadbalancer.queue_places import QueuePlaces
 from loadbalancer.queue_tail import Tail
 from loadbalancer.queue_words import QueueSettings
 from loadbalancer.ring import RingSpec
@@ -82,11 +81,9 @@ class Assembly:
         fleet = Fleet(fleet_settings(self.settings, self._runtime.respawns))
         layout = self._load(fleet, record)
         self._recorded = record is not None
-        slots = (record or {}).get("queue_slots")
-        places = QueuePlaces(self.settings.server_ports, slots) if self.settings.has_queue else None
         self.controller = Controller(
             fleet, layout, self._runtime, keeper, self._feed, self.events_log, self.tickets, generation, self._stepped,
-            self.queue, places,
+            self.queue,
         )  # fmt: skip
         await self._runtime.open(self.controller.exited)
         stack.push_async_callback(self._runtime.close)
@@ -111,9 +108,14 @@ class Assembly:
         self.controller.remark(kind, about, reason)
 
     def _listens(self, listeners: Mapping[int, Mapping[str, tuple[str, int]]]) -> None:
-        """Which listener the front door's ports lead to: what it advertises must lead back here."""
-        name = "EXTERNAL" if self.settings.runtime == "docker" else "CLIENT"
-        self.controller.listens({node: found[name] for node, found in listeners.items() if name in found})
+        """Which listener the front door's ports lead to: what it advertises must lead back here. A container's own
+        address is not what it advertises there."""
+        if self.settings.runtime == "docker":
+            self.controller.listens(
+                {node: ("", EXTERNAL_PORT) for node, found in listeners.items() if "EXTERNAL" in found}
+            )
+        else:
+            self.controller.listens({node: found["CLIENT"] for node, found in listeners.items() if "CLIENT" in found})
 
     async def _serve_queue(self, queue: QueueControl, stack: contextlib.AsyncExitStack) -> None:
         """Before any server is started or adopted: it looks for the link at once."""
@@ -333,7 +335,7 @@ def docker_options(settings: Settings, paths: Paths) -> DockerOptions:
         id_kind=settings.id_kind,
         env=queue_env(settings, paths),
         secret=cluster_secret(paths.secret) if settings.has_queue else "",
-        advertised=(settings.queue_advertised_host, settings.queue_port + 1) if settings.queue_slots else None,
+        advertised=(settings.queue_advertised_host, settings.queue_port + 1),
     )
 
 

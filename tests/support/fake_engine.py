@@ -82,7 +82,9 @@ class FakeEngine:
 
     def unpack(self, container: str, path: str, archive: bytes) -> None:
         with self._reached():
-            self.unpacked[self._row(container)["Id"]] = (path, archive)
+            if self._row(container)["State"] != "created":
+                raise Refused(f"{container} runs already")
+            self.unpacked[container] = (path, archive)
 
     def start(self, container: str) -> None:
         with self._reached():
