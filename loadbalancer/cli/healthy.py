@@ -37,8 +37,9 @@ def whom_to_ask(state_dir: Path) -> tuple[http.client.HTTPConnection, str]:
     door: dict[str, Any] = json.loads((state_dir / "run" / "door.json").read_text())
     if door["accept_proxy_protocol"] and not ports["admin"]:
         return _Socket(state_dir / "run" / "control.sock"), "/rep"
-    port = ports["admin"] or ports["main"]
-    return http.client.HTTPConnection(urlsplit(ports["url"]).hostname or "", port, timeout=TIMEOUT_S), "/admin/ready"
+    host: str = urlsplit(str(ports["url"])).hostname or ""
+    port: int = ports["admin"] or ports["main"]
+    return http.client.HTTPConnection(host, port, timeout=TIMEOUT_S), "/admin/ready"
 
 
 def is_healthy(state_dir: Path) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 from support.compose import compose, eventually, some_commands
 
 from analysis.composed import REPLICAS, Composed
@@ -38,14 +39,19 @@ class TestComposedQueue(unittest.TestCase):
         self.composed: Composed = compose(some_commands()[0])
         self.addCleanup(self.composed.clear)
         self.composed.up()
-        self.assertTrue(eventually(lambda: self.queue()["brokers"] == REPLICAS))
+        self.until_all_serve()
         self.bootstrap = f"127.0.0.1:{self.composed.queue_port}"
 
-    def queue(self) -> dict[str, Any]:
-        return self.composed.call("GET", "/admin/cluster")[1]["queue"]
+    def until_all_serve(self) -> None:
+        self.composed.until_healthy(REPLICAS)
+        self.assertTrue(eventually(self.serve), self.composed.run("logs").stdout[-4000:])
+
+    def serve(self) -> bool:
+        queue = self.composed.call("GET", "/admin/cluster")[1]["queue"]
+        return (queue["brokers"], queue["fenced"], queue["offline"]) == (REPLICAS, 0, 0)
 
     def test_a_server_is_killed_and_nothing_is_lost(self) -> None:
-        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+        admin: Any = AdminClient({"bootstrap.servers": self.bootstrap})
         admin.create_topics([NewTopic(TOPIC, PARTITIONS)])[TOPIC].result(PATIENCE_S)
         leaders = {partition.leader for partition in admin.list_topics(TOPIC).topics[TOPIC].partitions.values()}
         acknowledged = self.produce(0, 600)
@@ -63,6 +69,19 @@ class TestComposedQueue(unittest.TestCase):
         self.assertEqual(leaders, {partition.leader for partition in found.topics[TOPIC].partitions.values()})
         published = range(self.composed.queue_port + 1, self.composed.queue_port + 1 + REPLICAS)
         self.assertEqual(sorted(published), sorted(broker.port for broker in found.brokers.values()))
+        self.check_that_it_outlives_the_front_door(acknowledged)
+
+    def check_that_it_outlives_the_front_door(self, acknowledged: list[bytes]) -> None:
+        self.composed.front().kill()
+        self.composed.front().start()
+        self.until_all_serve()
+        acknowledged += self.produce(1200, 1300)
+        self.assertEqual(0, self.composed.run("down").returncode)
+        self.composed.up()
+        self.until_all_serve()
+        acknowledged += self.produce(1300, 1400)
+        self.assertEqual(1400, len(acknowledged))
+        self.assertEqual(acknowledged, sorted(self.consume(), key=int))
 
     def produce(self, first: int, end: int) -> list[bytes]:
         """What was acknowledged, by its number."""
@@ -86,7 +105,7 @@ class TestComposedQueue(unittest.TestCase):
         found: list[bytes] = []
         ended: set[int] = set()
         while len(ended) < PARTITIONS:
-            message = consumer.poll(PATIENCE_S)
+            message: Any = consumer.poll(PATIENCE_S)
             assert message is not None, f"{len(found)} messages, then nothing"
             if message.error() is None:
                 found.append(message.value())
