@@ -24,7 +24,7 @@ from loadbalancer.aio.queue_control import QueueControl, load_tail
 from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.aio.resolver import Resolver
 from loadbalancer.aio.tickets import Tickets
-from loadbalancer.containers import DockerOptions
+from loadbalancer.containers import EXTERNAL_PORT, HOST_ALIAS, DockerOptions
 from loadbalancer.counters import Totals
 from loadbalancer.disk.keeper import Keeper
 from loadbalancer.disk.secret import cluster_secret
@@ -34,13 +34,13 @@ from loadbalancer.fleet_state import FleetSettings
 from loadbalancer.instances import ReplicaSpec
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
-from loadbalancer.queue_places import QueuePlaces
 from loadbalancer.queue_recovery import CantRecover
 from loadbalancer.queue_tail import Tail
 from loadbalancer.queue_words import QueueSettings
 from loadbalancer.ring import RingSpec
 from loadbalancer.settings import BACKEND, Paths, Settings, worker_count
 from loadbalancer.spawn.base import Runtime, RuntimeLost
+from loadbalancer.spawn.container_self import IN_CONTAINER
 from loadbalancer.spawn.fake import FakeRuntime
 from loadbalancer.spawn.link import Link
 from loadbalancer.spawn.process import ProcessOptions, ProcessRuntime
@@ -85,11 +85,9 @@ class Assembly:
         fleet = Fleet(fleet_settings(self.settings, self._runtime.respawns))
         layout = self._load(fleet, record)
         self._recorded = record is not None
-        slots = (record or {}).get("queue_slots")
-        places = QueuePlaces(self.settings.server_ports, slots) if self.settings.has_queue else None
         self.controller = Controller(
             fleet, layout, self._runtime, keeper, self._feed, self.events_log, self.tickets, generation, self._stepped,
-            self.queue, places,
+            self.queue,
         )  # fmt: skip
         await self._runtime.open(self.controller.exited)
         stack.push_async_callback(self._runtime.close)
@@ -114,9 +112,14 @@ class Assembly:
         self.controller.remark(kind, about, reason)
 
     def _listens(self, listeners: Mapping[int, Mapping[str, tuple[str, int]]]) -> None:
-        """Which listener the front door's ports lead to: what it advertises must lead back here."""
-        name = "EXTERNAL" if self.settings.runtime == "docker" else "CLIENT"
-        self.controller.listens({node: found[name] for node, found in listeners.items() if name in found})
+        """Which listener the front door's ports lead to: what it advertises must lead back here. A container's own
+        address is not what it advertises there."""
+        if self.settings.runtime == "docker":
+            self.controller.listens(
+                {node: ("", EXTERNAL_PORT) for node, found in listeners.items() if "EXTERNAL" in found}
+            )
+        else:
+            self.controller.listens({node: found["CLIENT"] for node, found in listeners.items() if "CLIENT" in found})
 
     async def _serve_queue(self, queue: QueueControl, stack: contextlib.AsyncExitStack) -> None:
         """Before any server is started or adopted: it looks for the link at once."""
@@ -326,7 +329,6 @@ def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
     """What a server is told of the queue. Raises OSError, if the secret can't be kept."""
     if not settings.has_queue:
         return {}
-    secret = cluster_secret(paths.secret)
     common = {
         "CAROUSEL_CLUSTER": settings.cluster_id,
         "FSYNC": settings.queue_fsync,
@@ -340,8 +342,9 @@ def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
         "LOG_CLEANER_BACKOFF_MS": _ms(settings.cleaner_backoff),
     }
     if settings.runtime == "docker":
-        host = settings.link_host or socket.gethostname()
-        return {**common, "CONTROL": f"{host}:{settings.link_port}", "CLUSTER_SECRET": secret}
+        host = settings.link_host or (socket.gethostname() if IN_CONTAINER.exists() else HOST_ALIAS)
+        return {**common, "CONTROL": f"{host}:{settings.link_port}"}
+    cluster_secret(paths.secret)
     return {**common, "CONTROL": f"unix:{paths.queue_socket}", "CLUSTER_SECRET_FILE": str(paths.secret)}
 
 
@@ -361,6 +364,8 @@ def docker_options(settings: Settings, paths: Paths) -> DockerOptions:
         home_format=settings.home_format,
         id_kind=settings.id_kind,
         env=queue_env(settings, paths),
+        secret=cluster_secret(paths.secret) if settings.has_queue else "",
+        advertised=(settings.queue_advertised_host, settings.queue_port + 1),
     )
 
 
@@ -383,6 +388,7 @@ def fleet_settings(settings: Settings, respawns: bool) -> FleetSettings:
         name_prefix=settings.name_prefix,
         weights=tuple(backend_weights(settings).items()),
         queue=settings.has_queue,
+        queue_slots=settings.queue_slots,
         leave_timeout_s=settings.leave_timeout,
     )
 
