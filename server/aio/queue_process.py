@@ -1,7 +1,8 @@
 """The queue in a server's process: its directory, its listeners, its way to control, from start to an orderly end.
 
 What holds (R3): the sockets are bound first, since control is told of them; but no connection is accepted before this
-server is registered and has an image that knows its new epoch: what it would say before may be old.
+server is registered and has an image that knows its new epoch, and that it takes part: what it would say before may be
+old, or that nobody is there, on which librdkafka rests for minutes.
 """
 
 import asyncio
@@ -158,8 +159,9 @@ class QueueProcess:
         if known is None or known.epoch != self._epoch:
             return
         self.queue.apply(image)
-        if not self._is_serving:
+        if not self._is_serving and not known.fenced:
             self._is_serving = True
+            self.queue.put_strays_aside()
             self.queue.broker.ask_producer_ids()
             self.queue.when_opened(self.queue.accept)
 

@@ -191,9 +191,13 @@ class TestFetch(unittest.TestCase):
         lost = self.world.told(1, self.world.fetch(session_id=first.session_id, session_epoch=9))
         self.assertEqual(lost.error_code, ErrorCode.INVALID_FETCH_SESSION_EPOCH)
 
-    def test_a_replica_id_needs_the_internal_listener_and_a_current_epoch(self) -> None:
+    def test_a_replica_id_needs_its_own_login_and_a_current_epoch(self) -> None:
         told = self.world.told(1, self.world.fetch(replica_id=2))
         self.assertEqual(told.error_code, ErrorCode.CLUSTER_AUTHORIZATION_FAILED)
+        self.world.logged_in = 3
+        told = self.world.told(1, self.world.fetch(replica_id=2, listener="INTERNAL"))
+        self.assertEqual(told.error_code, ErrorCode.CLUSTER_AUTHORIZATION_FAILED, "another server's")
+        self.world.logged_in = 2
         told = self.world.told(1, self.world.fetch(replica_id=2, listener="INTERNAL"))
         self.assertEqual(told.error_code, ErrorCode.STALE_BROKER_EPOCH)
 
