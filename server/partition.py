@@ -22,6 +22,7 @@ from server.log import Log
 from server.now import Now
 from server.storage import StorageError
 from server.topic_rules import TopicRules
+from server.traffic import TopicTraffic
 from wire.batches import BatchHeader, read_header, stamp_append_time
 from wire.cluster import NO_LEADER
 from wire.cluster import Partition as PartitionState
@@ -88,7 +89,7 @@ class Host(Protocol):
         ...
 
 
-UNDONE: Final = frozenset({ErrorCode.INELIGIBLE_REPLICA, ErrorCode.OPERATION_NOT_ATTEMPTED})
+UNDONE: Final = frozenset({ErrorCode.INELIGIBLE_REPLICA, ErrorCode.INVALID_REQUEST, ErrorCode.OPERATION_NOT_ATTEMPTED})
 """Control's answers by which a proposed ISR has not come to be."""
 
 
@@ -145,11 +146,20 @@ class Partition:
         "state",
         "topic",
         "topic_id",
+        "traffic",
         "waiting",
         "watchers",
     )
 
-    def __init__(self, node_id: int, topic: str, state: PartitionState, rules: TopicRules, host: Host) -> None:
+    def __init__(
+        self,
+        node_id: int,
+        topic: str,
+        state: PartitionState,
+        rules: TopicRules,
+        host: Host,
+        traffic: TopicTraffic | None = None,
+    ) -> None:
         self.node_id = node_id
         self.topic = topic
         self.topic_id = state.topic
@@ -157,6 +167,8 @@ class Partition:
         self.number = state.partition
         self.rules = rules
         self.host = host
+        self.traffic = traffic or TopicTraffic()
+        """Its topic's."""
         self.log: Log | None = None
         self.open_error: StorageError | None = None
         """Why there is no log and won't be one."""
@@ -301,6 +313,9 @@ class Partition:
             stamp_append_time(batch, 0, append_time_ms)
             header = read_header(batch)
         base = log.append(batch, header, self.leader_epoch)
+        traffic = self.traffic
+        traffic.messages_in += header.records_count
+        traffic.bytes_in += len(batch)
         return Stored(base, base + header.last_offset_delta, append_time_ms)
 
     def appended(self, now: Now) -> None:

@@ -24,7 +24,7 @@ from wire.versions import response_header
 def decode(api_key: int, version: int, data: Data, at: int = 0) -> Entity:
     """The request whose body begins at `at`. API and version must be served (`RequestHead.at`).
 
-    What stands behind its end is skipped, as Kafka skips it: librdkafka's Metadata has three bytes too many (2.11).
+    What stands behind its end is skipped, as Kafka skips it: librdkafka's Metadata has three bytes too many (2.16).
     Raises WireError, and nothing else, whatever the bytes.
     """
     return entity_reader(message_class(api_key, version, "request")).read(Reader(data, at))

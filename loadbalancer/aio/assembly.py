@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import json
+import os
 import shlex
+import signal
 import socket
 import time
 from collections import Counter
@@ -22,7 +24,7 @@ from loadbalancer.aio.queue_control import QueueControl, load_tail
 from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.aio.resolver import Resolver
 from loadbalancer.aio.tickets import Tickets
-from loadbalancer.containers import DockerOptions
+from loadbalancer.containers import EXTERNAL_PORT, HOST_ALIAS, DockerOptions
 from loadbalancer.counters import Totals
 from loadbalancer.disk.keeper import Keeper
 from loadbalancer.disk.secret import cluster_secret
@@ -32,12 +34,13 @@ from loadbalancer.fleet_state import FleetSettings
 from loadbalancer.instances import ReplicaSpec
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
-from loadbalancer.queue_places import QueuePlaces
+from loadbalancer.queue_recovery import CantRecover
 from loadbalancer.queue_tail import Tail
 from loadbalancer.queue_words import QueueSettings
 from loadbalancer.ring import RingSpec
 from loadbalancer.settings import BACKEND, Paths, Settings, worker_count
 from loadbalancer.spawn.base import Runtime, RuntimeLost
+from loadbalancer.spawn.container_self import IN_CONTAINER
 from loadbalancer.spawn.fake import FakeRuntime
 from loadbalancer.spawn.link import Link
 from loadbalancer.spawn.process import ProcessOptions, ProcessRuntime
@@ -46,6 +49,7 @@ from wire.aio.service import Service
 from wire.cluster import Image
 
 FRONT_DOOR_ALIASES = frozenset({"carousel", "loadbalancer", "localhost"})
+RECOVERED_S = 0.3  # for the answer of /admin/recover; who doesn't get it sees the event
 LAST_WORDS_S = 1.0  # for waiters to read their answers when control ends
 
 log = get_logger("control")
@@ -81,11 +85,9 @@ class Assembly:
         fleet = Fleet(fleet_settings(self.settings, self._runtime.respawns))
         layout = self._load(fleet, record)
         self._recorded = record is not None
-        slots = (record or {}).get("queue_slots")
-        places = QueuePlaces(self.settings.server_ports, slots) if self.settings.has_queue else None
         self.controller = Controller(
             fleet, layout, self._runtime, keeper, self._feed, self.events_log, self.tickets, generation, self._stepped,
-            self.queue, places,
+            self.queue,
         )  # fmt: skip
         await self._runtime.open(self.controller.exited)
         stack.push_async_callback(self._runtime.close)
@@ -97,22 +99,27 @@ class Assembly:
     async def _load_queue(self, keeper: Keeper, generation: int) -> QueueControl:
         """Its own word goes through the controller, which is made later than it."""
         try:
-            tail = await load_tail(keeper, generation)
+            tail, lost = await load_tail(keeper, generation), False
         except OSError as error:
             log.error("the queue's state is lost", error=str(error))
-            tail = Tail(Image(generation))
+            tail, lost = Tail(Image(generation)), True
         return QueueControl(
             tail, queue_settings(self.settings), keeper,
-            lambda event: self.controller.send(event), self._remark, self._listens,
+            lambda event: self.controller.send(event), self._remark, self._listens, lost=lost,
         )  # fmt: skip
 
     def _remark(self, kind: str, about: str, reason: str) -> None:
         self.controller.remark(kind, about, reason)
 
     def _listens(self, listeners: Mapping[int, Mapping[str, tuple[str, int]]]) -> None:
-        """Which listener the front door's ports lead to: what it advertises must lead back here."""
-        name = "EXTERNAL" if self.settings.runtime == "docker" else "CLIENT"
-        self.controller.listens({node: found[name] for node, found in listeners.items() if name in found})
+        """Which listener the front door's ports lead to: what it advertises must lead back here. A container's own
+        address is not what it advertises there."""
+        if self.settings.runtime == "docker":
+            self.controller.listens(
+                {node: ("", EXTERNAL_PORT) for node, found in listeners.items() if "EXTERNAL" in found}
+            )
+        else:
+            self.controller.listens({node: found["CLIENT"] for node, found in listeners.items() if "CLIENT" in found})
 
     async def _serve_queue(self, queue: QueueControl, stack: contextlib.AsyncExitStack) -> None:
         """Before any server is started or adopted: it looks for the link at once."""
@@ -230,8 +237,23 @@ class Assembly:
 
     def submit(self, command: r.Command) -> str:
         number, ticket = self.tickets.open()
-        self.controller.send(fleet_event(number, command))
+        if isinstance(command, r.Recover):
+            self.controller.start(self._recover(number, command))
+        else:
+            self.controller.send(fleet_event(number, command))
         return ticket
+
+    async def _recover(self, number: int, command: r.Recover) -> None:
+        """What was recovered is committed; the next control goes on from it, as from any state that it finds."""
+        try:
+            if self.queue is None:
+                raise CantRecover("there is no queue")
+            text = await self.queue.recover(command.absent)
+        except (CantRecover, OSError) as fault:
+            self.tickets.answer(number, 400, {"message": f"<Error> {fault}", "status": "failure"})
+            return
+        self.tickets.answer(number, 200, {"message": f"recovered: {text}", "status": "successful"})
+        asyncio.get_running_loop().call_later(RECOVERED_S, os.kill, os.getpid(), signal.SIGKILL)
 
     def metrics(self) -> metrics.Reading:
         settings, ring = self.settings, self.controller.layout.ring
@@ -307,7 +329,6 @@ def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
     """What a server is told of the queue. Raises OSError, if the secret can't be kept."""
     if not settings.has_queue:
         return {}
-    secret = cluster_secret(paths.secret)
     common = {
         "CAROUSEL_CLUSTER": settings.cluster_id,
         "FSYNC": settings.queue_fsync,
@@ -315,11 +336,20 @@ def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
         "DEFAULT_REPLICATION_FACTOR": str(settings.replication_factor),
         "AUTO_CREATE_TOPICS": "true" if settings.auto_create_topics else "false",
         "OFFSETS_PARTITIONS": str(settings.offsets_partitions),
+        "GROUP_INITIAL_REBALANCE_DELAY_MS": _ms(settings.group_initial_rebalance_delay),
+        "GROUP_MIN_SESSION_TIMEOUT_MS": _ms(settings.group_min_session_timeout),
+        "GROUP_MAX_SESSION_TIMEOUT_MS": _ms(settings.group_max_session_timeout),
+        "LOG_CLEANER_BACKOFF_MS": _ms(settings.cleaner_backoff),
     }
     if settings.runtime == "docker":
-        host = settings.link_host or socket.gethostname()
-        return {**common, "CONTROL": f"{host}:{settings.link_port}", "CLUSTER_SECRET": secret}
+        host = settings.link_host or (socket.gethostname() if IN_CONTAINER.exists() else HOST_ALIAS)
+        return {**common, "CONTROL": f"{host}:{settings.link_port}"}
+    cluster_secret(paths.secret)
     return {**common, "CONTROL": f"unix:{paths.queue_socket}", "CLUSTER_SECRET_FILE": str(paths.secret)}
+
+
+def _ms(seconds: float) -> str:
+    return str(round(seconds * 1000))
 
 
 def docker_options(settings: Settings, paths: Paths) -> DockerOptions:
@@ -334,6 +364,8 @@ def docker_options(settings: Settings, paths: Paths) -> DockerOptions:
         home_format=settings.home_format,
         id_kind=settings.id_kind,
         env=queue_env(settings, paths),
+        secret=cluster_secret(paths.secret) if settings.has_queue else "",
+        advertised=(settings.queue_advertised_host, settings.queue_port + 1),
     )
 
 
@@ -356,11 +388,12 @@ def fleet_settings(settings: Settings, respawns: bool) -> FleetSettings:
         name_prefix=settings.name_prefix,
         weights=tuple(backend_weights(settings).items()),
         queue=settings.has_queue,
+        queue_slots=settings.queue_slots,
         leave_timeout_s=settings.leave_timeout,
     )
 
 
-def fleet_event(number: int, command: r.Command) -> f.Event:
+def fleet_event(number: int, command: r.Add | r.Remove | r.Drain | r.Undrain | r.SetWeight) -> f.Event:
     """A caller's command in the fleet's words."""
     match command:
         case r.Add():

@@ -21,13 +21,13 @@ from loadbalancer.fleet import Fleet
 from loadbalancer.health import ProbeTarget
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
-from loadbalancer.queue_places import Listeners, QueuePlaces
+from loadbalancer.queue_places import Listeners, with_listeners
 from loadbalancer.queue_words import Ended
 from loadbalancer.snapshot import Epoch, Member, Snapshot
 from loadbalancer.spawn.base import NameInUse, Runtime, SpawnError
 
 COMMIT_TIMEOUT_S = 1.0  # a disk that hangs for longer holds up nobody
-ALARMING = frozenset({"dead", "crash-loop", "ejected"})
+ALARMING = frozenset({"dead", "crash-loop", "ejected", "queue-state-lost"})
 UNSAVED_EVENTS = 1000  # kept for a disk that comes back; a quarter of a megabyte
 SETTLE_TIMEOUT_S = 1.0  # a worker that takes longer to apply a snapshot holds up no answer
 
@@ -61,7 +61,6 @@ class Controller:
     def __init__(
         self, fleet: Fleet, layout: Layout, runtime: Runtime, keeper: Keeper, feed: FeedServer, events: EventLog,
         tickets: Tickets, generation: int, on_step: Callable[[], None], queue: Queue | None = None,
-        places: QueuePlaces | None = None,
     ) -> None:  # fmt: skip
         self.fleet = fleet
         self.layout = layout
@@ -74,7 +73,7 @@ class Controller:
         self._tickets = tickets
         self._on_step = on_step
         self.queue = queue
-        self.places = places
+        self._listeners: Listeners = {}
         self._inbox: asyncio.Queue[f.Event | f.Note | Moved] = asyncio.Queue()
         self._jobs: set[asyncio.Task[None]] = set()
         self._kept: dict[str, Any] | None = None
@@ -100,9 +99,7 @@ class Controller:
         loop = asyncio.get_running_loop()
         effects = self._hear(event, loop.time())
         if any(isinstance(effect, f.Publish) for effect in effects):
-            self._members = self.layout.settle(self.fleet.members())
-            if self.places is not None:
-                self._members = self.places.settle(self._members)
+            self._members = with_listeners(self.layout.settle(self.fleet.members()), self._listeners)
         notes = [effect for effect in effects if isinstance(effect, f.Note)]
         events = [self.events.make(time.time(), note.kind, note.replica, note.reason) for note in notes]
         await self._commit(events)
@@ -119,8 +116,7 @@ class Controller:
             case f.Note():
                 return [event]
             case Moved():
-                if self.places is not None:
-                    self.places.listeners = event.listeners
+                self._listeners = event.listeners
                 return [f.Publish()]
             case _:
                 return self.fleet.step(event, now)
@@ -128,8 +124,6 @@ class Controller:
     async def _commit(self, events: list[Event]) -> None:
         """Keep the record if it changed, and the events; what failed is made up for by the next step's."""
         record = {"fleet": self.fleet.dump(), "layout": self.layout.dump()}
-        if self.places is not None:
-            record["queue_slots"] = self.places.dump()
         if record == self._kept and not events:
             return
         unsaved = [*self._unsaved, *events]

@@ -15,11 +15,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from time import perf_counter
 from typing import Any, Final, Protocol, cast
 
 from server.api.shape import Answer, Call, Later, LazyAnswer
 from server.apis import Answered, Api
 from server.now import Now
+from server.traffic import ApiTraffic, Requests
 from wire.frames import MAX_FRAME, MAX_FRAME_BEFORE_LOGIN, BufferPool, FrameReader, RequestHead, read_head
 from wire.primitives import WireError
 
@@ -69,6 +71,7 @@ class Login(Protocol):
     """Who has yet to prove who it is, on a listener that wants to know (`server.login`)."""
 
     is_done: bool
+    node_id: int | None
 
     def answer(self, head: RequestHead, frame: memoryview) -> Answer:
         """Raises WireError for whatever isn't a step of it."""
@@ -76,7 +79,8 @@ class Login(Protocol):
 
 
 class Listener:
-    """One listener: a name, and its connections. `budget` is shared by all of a server's listeners."""
+    """One listener: a name, and its connections. `budget` and `requests` are shared by all of a server's listeners; who
+    has to log in is another server."""
 
     def __init__(
         self,
@@ -85,6 +89,7 @@ class Listener:
         clock: Callable[[], Now],
         pool: BufferPool,
         budget: "Budget",
+        requests: Requests,
         login: Callable[[], Login] | None = None,
     ) -> None:
         self.name = name
@@ -93,6 +98,11 @@ class Listener:
         self.pool = pool
         self.budget = budget
         self.login = login
+        of_servers = login is not None
+        self.served = {
+            key: (api.decode, api.handle, requests.of(key, of_servers)) for key, api in answering.apis.items()
+        }
+        """What each request needs, by its API's key."""
         self.connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
@@ -151,9 +161,9 @@ class Budget:
 class Asked(Call):
     """A request under way, and its place in the order of its connection's answers."""
 
-    __slots__ = ("answer", "connection")
+    __slots__ = ("answer", "begun_s", "connection", "traffic")
 
-    def __init__(self, connection: "Connection", head: RequestHead, now: Now) -> None:
+    def __init__(self, connection: "Connection", head: RequestHead, now: Now, begun_s: float) -> None:
         self.version = head.version
         self.correlation_id = head.correlation_id
         self.client_id = head.client_id
@@ -162,6 +172,12 @@ class Asked(Call):
         self.now = now
         self.connection = connection
         self.answer: Answer | LazyAnswer | None = None
+        self.begun_s = begun_s
+        self.traffic: ApiTraffic | None = None
+
+    @property
+    def node_id(self) -> int | None:  # type: ignore[override]  # looked up by the few who ask
+        return self.connection.node_id
 
     def reply(self, answer: Answer | LazyAnswer) -> None:  # type: ignore[override]  # a field where there is no listener
         """The answer of a parked call."""
@@ -177,7 +193,7 @@ class Connection(asyncio.BufferedProtocol):
         self.listener_name = listener.name
         self.host = ""
         self._listener = listener
-        self._apis = listener.answering.apis
+        self._served = listener.served
         self._context = listener.answering.context
         self._reader = FrameReader(listener.pool)
         self._login = listener.login() if listener.login is not None else None
@@ -194,6 +210,11 @@ class Connection(asyncio.BufferedProtocol):
         self._written = 0
         """Of the last answer with records: what it holds in memory until its last byte is taken."""
         self._active_ms = 0
+
+    @property
+    def node_id(self) -> int | None:
+        """Which server has logged in here."""
+        return None if self._login is None else self._login.node_id
 
     # --- the transport's side --------------------------------------------------------------------------------------
 
@@ -253,6 +274,7 @@ class Connection(asyncio.BufferedProtocol):
         reader = self._reader
         now = self._listener.clock()
         self._active_ms = now.steady_ms
+        begun_s = perf_counter()
         try:
             while not self._is_ending:
                 if self._is_choked or len(self._waiting) >= MAX_UNDER_WAY:
@@ -261,7 +283,7 @@ class Connection(asyncio.BufferedProtocol):
                 frame = reader.next()
                 if frame is None:
                     return
-                self._serve_one(frame, now)
+                self._serve_one(frame, now, begun_s)
         except WireError as error:
             fields = {"peer": self.host, "listener": self.listener_name, "reason": str(error)}
             _log.info("malformed", extra={"fields": fields})
@@ -270,9 +292,9 @@ class Connection(asyncio.BufferedProtocol):
             _log.exception("failed", extra={"fields": {"peer": self.host, "listener": self.listener_name}})
             self.end()
 
-    def _serve_one(self, frame: memoryview, now: Now) -> None:
+    def _serve_one(self, frame: memoryview, now: Now, begun_s: float) -> None:
         head = read_head(frame)
-        asked = Asked(self, head, now)
+        asked = Asked(self, head, now, begun_s)
         if self._login is not None and not self._login.is_done:
             self._log_in(self._login, asked, head, frame)
             return
@@ -282,10 +304,13 @@ class Connection(asyncio.BufferedProtocol):
                 raise WireError(f"API {head.api_key} in version {head.version} isn't served")
             self._put(asked, answer)
             return
-        api = self._apis.get(head.api_key)
-        if api is None:
+        served = self._served.get(head.api_key)
+        if served is None:
             raise WireError(f"API {head.api_key} isn't served here")
-        answer = api.handle(asked, api.decode(head.version, frame, head.at), self._context)
+        decode, handle, traffic = served
+        traffic.requests += 1
+        asked.traffic = traffic
+        answer = handle(asked, decode(head.version, frame, head.at), self._context)
         if answer is Later.PARKED:
             self._waiting.append(asked)
             self.answered(asked)  # it may have come at once
@@ -305,7 +330,7 @@ class Connection(asyncio.BufferedProtocol):
             asked.answer = answer
             self._waiting.append(asked)
         else:
-            self._write(answer)
+            self._write(asked, answer)
 
     def answered(self, asked: Asked) -> None:
         """A parked call has its answer."""
@@ -315,8 +340,7 @@ class Connection(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         waiting = self._waiting
         while waiting and not self._is_choked and (answer := waiting[0].answer) is not None:
-            waiting.popleft()
-            self._write(answer)
+            self._write(waiting.popleft(), answer)
         if self._is_choked or self._transport is None:
             return
         if self._is_ending:
@@ -325,7 +349,7 @@ class Connection(asyncio.BufferedProtocol):
         elif not self._is_reading and len(waiting) < MAX_UNDER_WAY:
             self._resume()
 
-    def _write(self, answer: Answer | LazyAnswer) -> None:
+    def _write(self, asked: Asked, answer: Answer | LazyAnswer) -> None:
         transport = self._transport
         if transport is None:
             return
@@ -338,6 +362,8 @@ class Connection(asyncio.BufferedProtocol):
             transport.write(answer)
         else:
             transport.writelines(answer)
+        if asked.traffic is not None:
+            asked.traffic.times.add(perf_counter() - asked.begun_s)
 
     # --- reading or not --------------------------------------------------------------------------------------------
 
