@@ -22,7 +22,7 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from analysis.kafka_peer import Kafka, free_ports
-from analysis.running import Running, alive, running
+from analysis.running import Running, alive, running, wait_until
 from loadbalancer.cli.remote import RemoteError
 
 TOPIC_S: Final = 30.0
@@ -52,7 +52,8 @@ class Engine(Protocol):
         ...
 
     def change(self, adds: bool, count: int) -> None:
-        """/add or /rm. Raises RuntimeError if it was refused, NotImplementedError if the engine can't."""
+        """/add or /rm, until all has moved. Raises RuntimeError if it was refused, TimeoutError if that takes too long,
+        NotImplementedError if the engine can't."""
         ...
 
 
@@ -136,6 +137,14 @@ class CarouselEngine(Drilled):
         if status != 200:
             raise RuntimeError(str(told))
         self._wanted += count if adds else -count
+        wait_until(self._has_moved, WHOLE_S, "all partitions are where they belong")
+
+    def _has_moved(self) -> bool:
+        """A server that was added answers before it has registered, and only then are partitions moved to it."""
+        with contextlib.suppress(*AWAY):
+            queue = self._system.cluster()["queue"]
+            return queue["brokers"] == self._wanted and not any(queue["moves"].values())
+        return False
 
 
 @contextlib.contextmanager

@@ -120,6 +120,9 @@ class FileDisk:
         with _told(f"{self.path.name}: list"):
             return sorted(entry.name for entry in os.scandir(self.path) if entry.is_dir())
 
+    def has(self, name: str) -> bool:
+        return (self.path / name).is_dir()
+
     def make(self, name: str) -> DiskDirectory:
         with _told(f"{name}: make"):
             (self.path / name).mkdir(mode=0o700, exist_ok=True)

@@ -176,6 +176,9 @@ class MemoryDisk:
     def names(self) -> Sequence[str]:
         return sorted(self._directories.now)
 
+    def has(self, name: str) -> bool:
+        return name in self._directories.now
+
     def make(self, name: str) -> MemoryDirectory:
         if name not in self._directories.now:
             self.hook("create", name)

@@ -1,6 +1,7 @@
 """Produce, fetch and leadership through the wire's bytes, on a disk in memory with a clock of its own."""
 
 import unittest
+from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 from server.log_settings import Fsync
 from server.partition import CONFIRM_MS, Role
 from server.storage import StorageError
-from tests.support.broker_world import ME, BrokerWorld, batch
+from tests.support.broker_world import ME, TOPIC_ID, BrokerWorld, batch
 from wire import messages
 from wire.batches import TRANSACTIONAL_BIT, stamp_append_time, walk
 from wire.errors import ErrorCode
@@ -274,6 +275,29 @@ class TestLeadership(unittest.TestCase):
         self.assertEqual(len([key for key, _, _ in self.world.asked_control if key == ALTER_PARTITION]), 2)
         self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
         self.assertEqual(self.world.produced(call).error_code, 0)
+
+    def test_what_control_answers_undoes_a_proposal_only_where_it_was_not_done(self) -> None:
+        """NEW_LEADER_ELECTED: it was done, and the move ended. HW without the newcomer would lose what it passed."""
+        undone = {ErrorCode.INELIGIBLE_REPLICA}
+        for number, code in enumerate((ErrorCode.NEW_LEADER_ELECTED, ErrorCode.FENCED_LEADER_EPOCH, *undone)):
+            with self.subTest(code=code):
+                epoch = 2 * number + 1
+                self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=epoch))
+                end = self.world.partition().high_watermark
+                self.follow(end)
+                self.follow(end)
+                self.world.turn()
+                call = self.world.produce(batch(b"a"))
+                self.assertEqual(call.answers, [])
+                self.world.asked_control[-1][2](self.isr_answer(code))
+                self.assertEqual(bool(call.answers), code in undone)
+                self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=epoch + 1))
+
+    def isr_answer(self, code: ErrorCode) -> memoryview:
+        one = {"partition_index": 0, "error_code": code, "leader_id": 2, "leader_epoch": 9, "isr": [2]}
+        topics = [{"topic_id": UUID(TOPIC_ID), "partitions": [{**one, "partition_epoch": 99}]}]
+        answer = messages.build(ALTER_PARTITION, 3, {"throttle_time": 0, "error_code": 0, "topics": topics})
+        return memoryview(messages.answer(1, answer))[4:]
 
     def test_a_partition_that_moved_away_is_retired(self) -> None:
         self.world.change(self.world.state(replicas=[2], isr=[2], leader=2, leader_epoch=1, partition_epoch=1))
