@@ -94,7 +94,7 @@ GAUGES: tuple[tuple[str, str, Callable[[Reading], float]], ...] = (
 _KAFKA = "kafka_controller_kafkacontroller_"
 
 QUEUE_GAUGES: tuple[tuple[str, str, Callable[[Mapping[str, Any]], float]], ...] = (
-    (f"{_KAFKA}activecontrollercount", "1: this control leads.", lambda q: 1),
+    (f"{_KAFKA}activecontrollercount", "1: this control leads; 0: its state is lost.", lambda q: not q["lost"]),
     (f"{_KAFKA}activebrokercount", "Servers that are registered and not fenced.", lambda q: q["brokers"]),
     (f"{_KAFKA}fencedbrokercount", "Servers that are registered and fenced.", lambda q: q["fenced"]),
     (f"{_KAFKA}globaltopiccount", "Topics.", lambda q: q["topics"]),

@@ -54,6 +54,9 @@ from wire.errors import ErrorCode as E
 PRODUCER_IDS: Final = 1000
 """A block, as in Kafka (ProducerIdsBlock.PRODUCER_ID_BLOCK_SIZE)."""
 
+FIRST_RECORDS: Final = 1
+"""A cluster's log has no more than its control's generation before its first server comes."""
+
 RETRY_S: Final = 1.0
 """After a commit that failed, what is still due is tried again."""
 
@@ -71,7 +74,8 @@ class Step:
 class Queue:
     """The machine. Times are seconds of any clock that doesn't go back. `new_id` gives 32 hex digits, never twice."""
 
-    def __init__(self, image: Image, settings: QueueSettings, new_id: Callable[[], str]) -> None:
+    def __init__(self, image: Image, settings: QueueSettings, new_id: Callable[[], str], *, lost: bool = False) -> None:
+        """`lost`: there was a state, and it can't be read."""
         self._settings = settings
         self._ledger = Ledger(image)
         self._mover = Mover(self._ledger, settings.max_moves)
@@ -83,7 +87,9 @@ class Queue:
         self._effects: list[Effect] = []
         self._retry_at: float | None = None
         self._last: list[Effect] = []
-        self._lost = False
+        self._lost = lost
+        self._founded = image.version <= FIRST_RECORDS
+        self._granted: set[int] = set()  # by us, to servers that the image may have forgotten since
 
     # --- what is so
 
@@ -97,8 +103,15 @@ class Queue:
         """Who gets nothing any more."""
         return self._members.leaving if self._members else frozenset()
 
+    @property
+    def lost(self) -> bool:
+        """Whether servers know more than the image: then nothing is decided any more (R5)."""
+        return self._lost
+
     def holders(self) -> frozenset[int]:
-        """The nodes that have replicas."""
+        """The nodes that have replicas; all of them, where that isn't known."""
+        if self._lost and self._members is not None:
+            return self._members.wanted | self._members.leaving | self._members.joining
         return frozenset(node for partition in self.image.partitions.values() for node in partition.replicas)
 
     def deadline(self) -> float | None:
@@ -108,7 +121,8 @@ class Queue:
 
     def view(self) -> dict[str, Any]:
         """Numbers for people and for /metrics: {"topics", "partitions", "offline", "under_replicated",
-        "not_preferred", "brokers": not fenced, "fenced", "moves": {"under_way", "waiting"}}."""
+        "not_preferred", "brokers": not fenced, "fenced", "moves": {"under_way", "waiting"},
+        "lost": nothing is decided (R5)}."""
         image = self.image
         partitions, live = image.partitions.values(), len(self._ledger.live())
         return {
@@ -120,6 +134,7 @@ class Queue:
             "brokers": live,
             "fenced": len(image.brokers) - live,
             "moves": {"under_way": len(self._ledger.moving), "waiting": self._mover.waiting},
+            "lost": self._lost,
         }
 
     # --- the machine
@@ -217,6 +232,7 @@ class Queue:
             self._ledger.put([replace(known, listeners=listeners).record()] if known.listeners != listeners else [])
             return known.epoch
         epoch = self._ledger.next_epoch
+        self._granted.add(event.node_id)
         served, welcomed = (known.served, known.welcomed) if known else (-1, False)
         broker = Broker(
             event.node_id, event.incarnation, event.directory, epoch, True, listeners, event.rack, served, welcomed
@@ -231,7 +247,8 @@ class Queue:
         return epoch
 
     def _check_registration(self, event: Registered, members: Members, known: Broker | None) -> None:
-        if event.previous_epoch > self.image.version:
+        forgotten = known is None and event.previous_epoch >= 0 and event.node_id not in self._granted
+        if event.previous_epoch > self.image.version or (forgotten and self._founded):
             self._lose()
             raise Refused(E.NOT_CONTROLLER, LOST)
         if event.node_id not in members.wanted | members.leaving | members.joining:

@@ -30,7 +30,8 @@ class Tail:
         self._records = [*self._records, *records][-KEPT_RECORDS:]
 
     def has_news(self, since: Position) -> bool:
-        return since < self.position
+        """Never for one who knows more than we do: what it has may be the only copy (R5)."""
+        return since < self.position and since.version <= self.image.version
 
     def since(self, since: Position) -> Update:
         """What leads from there to here."""

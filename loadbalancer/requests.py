@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from loadbalancer import commands
 from loadbalancer.commands import BadCommand, bad
 
-__all__ = ["Add", "BadCommand", "Command", "Drain", "Remove", "SetWeight", "Undrain"]
+__all__ = ["Add", "BadCommand", "Command", "Drain", "Recover", "Remove", "SetWeight", "Undrain"]
 
 FORM = "application/x-www-form-urlencoded"
 MAX_BODY_BYTES = 64 * 1024
@@ -25,6 +25,8 @@ MAX_FORM_FIELDS = 1000
 """More than MAX_BODY_BYTES of sensible fields; a guard against quadratic work, as Django's (1000) is."""
 MAX_COUNT = 1_000_000
 """Beyond any fleet; a larger `n` is refused before anybody computes with its thousands of digits."""
+MAX_NODE_ID = 2**31 - 1
+"""Kafka's node ids are of 32 bits."""
 _FORM_INTEGER = re.compile(r"-?[0-9]{1,9}")
 _EVENT_ID = re.compile(r"[0-9]{1,18}")
 
@@ -61,7 +63,14 @@ class SetWeight:
     weight: int
 
 
-Command = Add | Remove | Drain | Undrain | SetWeight
+@dataclass(frozen=True, slots=True)
+class Recover:
+    """Take the queue's state from the servers' copies; `absent`: the nodes that are not waited for."""
+
+    absent: frozenset[int] = frozenset()
+
+
+Command = Add | Remove | Drain | Undrain | SetWeight | Recover
 
 
 def parse_add(body: bytes, content_type: str, *, backends: bool) -> Add:
@@ -79,6 +88,14 @@ def parse_weight(name: str, body: bytes, content_type: str) -> SetWeight:
     weight = _integer(_fields(body, content_type, _weight_form), "weight")
     commands.check_weight(weight)
     return SetWeight(name, weight)
+
+
+def parse_recover(body: bytes, content_type: str) -> Recover:
+    """The Recover of a body. Raises BadCommand."""
+    absent = _list(_fields(body, content_type, _recover_form), "absent", "node ids")
+    if not all(type(node_id) is int and 0 < node_id <= MAX_NODE_ID for node_id in absent):
+        raise bad("absent must be a list of node ids")
+    return Recover(frozenset(cast("list[int]", absent)))
 
 
 def parse_since(text: str) -> int:
@@ -114,11 +131,11 @@ def _integer(fields: dict[str, Any], key: str) -> int:
     return value
 
 
-def _list(fields: dict[str, Any], key: str) -> list[object]:
+def _list(fields: dict[str, Any], key: str, what: str = "names") -> list[object]:
     """The list; an absent one, or null, is empty."""
     value: object = fields.get(key)
     if value is not None and not isinstance(value, list):
-        raise bad(f"{key} must be a list of names")
+        raise bad(f"{key} must be a list of {what}")
     return cast("list[object]", value or [])
 
 
@@ -180,6 +197,10 @@ def _fleet_form(pairs: _Pairs) -> dict[str, Any]:
 
 def _weight_form(pairs: _Pairs) -> dict[str, Any]:
     return _number_field(pairs, "weight")
+
+
+def _recover_form(pairs: _Pairs) -> dict[str, Any]:
+    return {"absent": [_number_or_text(value) for key, value in pairs if key == "absent"]}
 
 
 def _number_field(pairs: _Pairs, key: str) -> dict[str, Any]:

@@ -89,6 +89,10 @@ class Host(Protocol):
         ...
 
 
+UNDONE: Final = frozenset({ErrorCode.INELIGIBLE_REPLICA, ErrorCode.INVALID_REQUEST, ErrorCode.OPERATION_NOT_ATTEMPTED})
+"""Control's answers by which a proposed ISR has not come to be."""
+
+
 class Waiting(NamedTuple):
     """Somebody who waits for HW to pass an offset."""
 
@@ -420,10 +424,11 @@ class Partition:
             known.answered_ms = now.steady_ms
 
     def _consider(self, node: int, known: Follower) -> None:
-        """R6: who has all up to HW and to the start of this epoch belongs into the ISR."""
+        """R6: who has all up to HW and to the start of this epoch, synced, belongs into the ISR: a move may end with it
+        as the only replica."""
         if node in self.isr or self.proposed is not None:
             return
-        if known.end >= self.high_watermark and known.end >= self.epoch_start:
+        if known.synced_end >= self.high_watermark and known.synced_end >= self.epoch_start:
             self._propose((*self.isr, node))
 
     def shrink(self, lag_ms: int, now: Now) -> None:
@@ -439,10 +444,16 @@ class Partition:
         self.host.propose_isr(self, isr)
 
     def altered(self, code: ErrorCode, isr: tuple[int, ...], partition_epoch: int, now: Now) -> None:
-        """Control's committed answer to the proposal. Without one nothing changes: it is asked again (R1)."""
-        if code:
+        """Control's committed answer to the proposal. Without one nothing changes: it is asked again (R1).
+
+        Only where control says that it wasn't done, and nothing else was, is it as if never proposed. Every other error
+        means that control knows more than is known here: the proposed members count until the image says what is so.
+        NEW_LEADER_ELECTED above all: it was done, and a move ended by it, so one of those members leads by now; what HW
+        passed without them would be acknowledged here and lost there (as Kafka's Partition.handleAlterPartitionError).
+        """
+        if code in UNDONE:
             self.proposed = None
-        elif partition_epoch > self.partition_epoch:
+        elif not code and partition_epoch > self.partition_epoch:
             self._commit_isr(isr, partition_epoch)
         self.advance(now)
 

@@ -5,6 +5,10 @@ MetadataPoll is a message of ours, API 10000: a request header of version 1, the
 come, durably, and so acknowledges what it was told; its answer is parked until there is something newer. Kafka's
 controllers replicate a log by Fetch instead (KIP-595), which a reader of tens of records a minute doesn't need.
 
+StateOffer, API 10001, is the way back (R5): a server whose registration was refused, for control is none or has lost
+its state, offers the copy that it keeps, as JSON behind a request header of version 1. It is not answered: control
+breaks the connection off when the server had better register again.
+
 BrokerRegistration is Kafka's, version 4, with one tagged field more: `Stop`, tag 10000, a word in UTF-8. Kafka tells
 only a clean stop from others, by leaving out `previous_broker_epoch`; here that epoch is always sent, since it is how a
 restored copy of a disk is found out. Who doesn't know the tag skips it (KIP-482).
@@ -23,10 +27,11 @@ from wire.decoding import entity_reader
 from wire.packing import tagged
 from wire.primitives import Data, Reader, WireError
 from wire.schemas import message_class
-from wire.versions import BROKER_REGISTRATION, METADATA_POLL
+from wire.versions import BROKER_REGISTRATION, METADATA_POLL, STATE_OFFER
 
 REGISTRATION_VERSION: Final = 4
 POLL_VERSION: Final = 0
+OFFER_VERSION: Final = 0
 STOP_TAG: Final = 10_000
 """Our own tags start here; Kafka's stay below a hundred."""
 POLL_TIMEOUT_S: Final = 10.0
@@ -74,6 +79,18 @@ class Registration:
     rack: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a server knows of the cluster: `records` make all of it at `at`. The rest is its own, as it registers;
+    `epoch` is the last one granted, which may be above the copy's."""
+
+    at: Position
+    records: Sequence[Record]
+    epoch: int
+    incarnation: str
+    directory: str
+
+
 # --- the metadata poll ----------------------------------------------------------------------------------
 
 
@@ -99,6 +116,22 @@ def read_update(frame: Data, at: int) -> Update:
     body = _object(frame, at)
     snapshot = None if body.get("snapshot") is None else _records(body["snapshot"])
     return Update(_position(body), _records(body.get("records", [])), snapshot)
+
+
+def offer_request(correlation_id: int, client_id: str | None, offer: Offer) -> bytes:
+    """A whole request frame, to which there is no answer."""
+    own = {"epoch": offer.epoch, "incarnation": offer.incarnation, "directory": offer.directory}
+    body = _json(offer.at._asdict() | own | {"records": list(offer.records)})
+    return frames.request_frame(STATE_OFFER, OFFER_VERSION, correlation_id, client_id, body)
+
+
+def read_offer(frame: Data, at: int) -> Offer:
+    """The request whose body begins at `at`. Raises WireError. Whether the records make sense is `wire.cluster`'s."""
+    body = _object(frame, at)
+    epoch, incarnation, directory = (body.get(name) for name in ("epoch", "incarnation", "directory"))
+    if type(epoch) is not int or type(incarnation) is not str or type(directory) is not str:
+        raise WireError("an offer from nobody")
+    return Offer(_position(body), _records(body.get("records")), epoch, incarnation, directory)
 
 
 # --- registration ---------------------------------------------------------------------------------------

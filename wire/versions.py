@@ -54,6 +54,8 @@ ALLOCATE_PRODUCER_IDS: Final = 67
 DESCRIBE_TOPIC_PARTITIONS: Final = 75
 METADATA_POLL: Final = 10_000
 """Ours (`wire.cluster_link`): far above what Kafka gives away."""
+STATE_OFFER: Final = 10_001
+"""Ours, too."""
 
 PUBLIC: Final = (
     Api(PRODUCE, "produce", 3, 13, 9),
@@ -115,7 +117,7 @@ REQUEST_HEADERS: Final = {
     (api.key, version): 2 if is_flexible(api.key, version) else 1
     for api in PUBLIC + INTERNAL
     for version in range(api.lowest, api.highest + 1)
-} | {(METADATA_POLL, 0): 1}
+} | {(METADATA_POLL, 0): 1, (STATE_OFFER, 0): 1}
 """The header version of each served (API key, version); what is missing here is not served."""
 
 

@@ -55,9 +55,8 @@ def _where(figures: Mapping[str, Any], made: Sequence[Measurement]) -> str:
         for engine in dict.fromkeys(one.engine for one in made)
     )
     started = ", ".join(f"{engine} {seconds:g} s" for engine, seconds in figures["started_s"].items())
-    sync_us = f"fdatasync {figures['fdatasync_us']:.0f} µs"
     return (
         f"Medians of {figures['rounds']} rounds, quartiles in brackets. Commit {figures['commit']}, "
-        f"{figures['made'][:10]}, {figures['cores']} cores, Apache Kafka 4.3, {sync_us}; "
-        f"the server's memory: {held}; start to first answer: {started}."
+        f"{figures['made'][:10]}, {figures['cores']} cores, Apache Kafka 4.3, "
+        f"fdatasync {figures['fdatasync_us']:.0f} µs; the server's memory: {held}; start to first answer: {started}."
     )

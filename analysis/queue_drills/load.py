@@ -18,11 +18,12 @@ FIRST_ACK_S: Final = 30.0
 class Load:
     """`begin_s` is when each partition had given its first ack, `end_s` when the last message was handed over."""
 
-    def __init__(self, engine: Engine, rate: float, seed: int) -> None:
-        create_topic(engine, TOPIC, PARTITIONS)
+    def __init__(self, engine: Engine, rate: float, seed: int, topic: str = TOPIC) -> None:
+        create_topic(engine, topic, PARTITIONS)
+        self._topic = topic
         self._engine = engine
         self._recorders = [
-            Recorder(engine.bootstrap, TOPIC, number, PARTITIONS, rate / PRODUCERS, seed) for number in range(PRODUCERS)
+            Recorder(engine.bootstrap, topic, number, PARTITIONS, rate / PRODUCERS, seed) for number in range(PRODUCERS)
         ]
         self.begin_s = self.end_s = 0.0
 
@@ -57,7 +58,7 @@ class Load:
         return [recorder.error for recorder in self._recorders if recorder.error]
 
     def read(self) -> dict[int, list[Read]]:
-        return read_all(self._engine.bootstrap, TOPIC, PARTITIONS)
+        return read_all(self._engine.bootstrap, self._topic, PARTITIONS)
 
     def _fresh_s(self) -> list[float]:
         return [

@@ -17,6 +17,7 @@ from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.disk.store import QueueState
 from loadbalancer.logs import get_logger
 from loadbalancer.queue import Queue
+from loadbalancer.queue_recovery import CantRecover, recovered
 from loadbalancer.queue_tail import Tail
 from wire.cluster import Image, Record
 
@@ -35,9 +36,12 @@ class Keeper(Protocol):
         self, after: int, records: Sequence[Mapping[str, Any]], snapshot: QueueState | None
     ) -> None: ...
 
+    async def recover_queue(self, generation: int, state: QueueState) -> None: ...
+
 
 class QueueControl:
-    """`tail` is what `load_tail` found. `tell_fleet` takes fleet events, `remark` what is for the event log."""
+    """`tail` is what `load_tail` found. `tell_fleet` takes fleet events, `remark` what is for the event log,
+    `tell_listeners` where servers listen (by node id, then by the listener's name) when that has changed."""
 
     def __init__(
         self,
@@ -46,13 +50,20 @@ class QueueControl:
         keeper: Keeper,
         tell_fleet: Callable[[f.Event], None],
         remark: Callable[[str, str, str], None],
+        tell_listeners: Callable[[Mapping[int, Mapping[str, tuple[str, int]]]], None] = lambda _: None,
+        *,
+        lost: bool = False,
     ) -> None:
         self.tail = tail
-        self.queue = Queue(tail.image, settings, lambda: uuid.uuid4().hex)
+        self.queue = Queue(tail.image, settings, lambda: uuid.uuid4().hex, lost=lost)
+        self._settings = settings
+        self._was_lost = lost
         self.links: LinkServer | None = None
         self._keeper = keeper
         self._tell_fleet = tell_fleet
         self._remark = remark
+        self._tell_listeners = tell_listeners
+        self._listeners: dict[int, Mapping[str, tuple[str, int]]] = {}
         self._inbox: asyncio.Queue[q.Event] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._logged = 0  # records behind the last snapshot
@@ -83,11 +94,13 @@ class QueueControl:
             self.queue.hear(self._inbox.get_nowait(), loop.time())
         step = self.queue.take(loop.time())
         effects = step.effects if await self._commit(step.records) else self.queue.undo(loop.time())
-        if self.links is not None:
+        if self.links is not None and not self.queue.lost:
             self.links.push()
         for effect in effects:
             self._carry_out(effect)
         self._tell_holdings()
+        self._tell_moved()
+        self._call_for_copies()
         self._schedule(loop)
 
     async def _commit(self, records: list[Record]) -> bool:
@@ -122,6 +135,37 @@ class QueueControl:
         if holdings != self._told:
             self._told = holdings
             self._tell_fleet(holdings)
+
+    def _tell_moved(self) -> None:
+        """Fenced ones too, as their servers come back with the same addresses; but nobody who has yet to take part."""
+        brokers = self.tail.image.brokers
+        listeners = {node_id: broker.listeners for node_id, broker in brokers.items() if broker.served >= 0}
+        if listeners != self._listeners:
+            self._listeners = listeners
+            self._tell_listeners(listeners)
+
+    def _call_for_copies(self) -> None:
+        """Who is registered comes again, is refused, and offers what it has."""
+        if self.queue.lost and not self._was_lost:
+            self._was_lost = True
+            if self.links is not None:
+                self.links.hang_up()
+
+    @property
+    def takes_offers(self) -> bool:
+        return self.queue.lost
+
+    async def recover(self, absent: frozenset[int]) -> str:
+        """Commit the highest copy that servers offer as the cluster's state (R5); control must then start anew from it.
+        What was done, for people. Raises CantRecover, OSError."""
+        if not self.queue.lost or self.links is None:
+            raise CantRecover("the queue's state is not lost")
+        offers = self.links.offers()
+        image = recovered(offers, absent, self._settings)
+        await self._keeper.recover_queue(image.generation, QueueState(image.version, image.records()))
+        text = f"{len(image.topics)} topics, {len(image.partitions)} partitions from {len(offers)} servers' copies"
+        self._remark("queue-recovered", "queue", text)
+        return text
 
     def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is not None:

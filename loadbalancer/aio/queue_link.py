@@ -19,7 +19,7 @@ from loadbalancer.logs import get_logger
 from loadbalancer.queue_codec import Asked
 from loadbalancer.queue_tail import Tail
 from wire import frames, messages, versions
-from wire.cluster_link import POLL_TIMEOUT_S, Position, Update, poll_answer, read_poll
+from wire.cluster_link import POLL_TIMEOUT_S, Offer, Position, Update, poll_answer, read_offer, read_poll
 from wire.cluster_login import MECHANISM, authenticated_node
 from wire.errors import ErrorCode as E
 from wire.frames import MAX_FRAME_BEFORE_LOGIN, BufferPool, FrameReader, RequestHead
@@ -38,6 +38,9 @@ class Mind(Protocol):
     @property
     def tail(self) -> Tail: ...
 
+    @property
+    def takes_offers(self) -> bool: ...
+
     def send(self, event: q.Event) -> None: ...
 
 
@@ -47,6 +50,7 @@ class Link(asyncio.BufferedProtocol):
     def __init__(self, server: "LinkServer") -> None:
         self.node_id: int | None = None
         self.incarnation = ""
+        self.offer: Offer | None = None
         self._server = server
         self._frames = FrameReader(server.pool, MAX_FRAME_BEFORE_LOGIN)
         self._transport: asyncio.Transport | None = None
@@ -108,6 +112,8 @@ class Link(asyncio.BufferedProtocol):
             raise WireError("no login")
         elif head.api_key == versions.METADATA_POLL:
             self._poll(head.correlation_id, read_poll(frame, head.at))
+        elif head.api_key == versions.STATE_OFFER:
+            self._offer(read_offer(frame, head.at))
         elif head.api_key in queue_codec.SERVED:
             self._ask(head, frame)
         else:
@@ -144,6 +150,12 @@ class Link(asyncio.BufferedProtocol):
         self.asked.add(request)
         self._server.asked[request] = (self, asked)
         self._server.mind.send(event)
+
+    def _offer(self, offer: Offer) -> None:
+        """Kept as long as the link is there. Who isn't needed is sent off, to register again."""
+        self.offer = offer
+        if not self._server.mind.takes_offers:
+            self.abort()
 
     def _poll(self, correlation_id: int, since: Position) -> None:
         assert self.node_id is not None
@@ -191,8 +203,16 @@ class LinkServer:
     async def close(self) -> None:
         for server in self._servers:
             server.close()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """On everybody; they dial again."""
         for link in list(self.links):
             link.abort()
+
+    def offers(self) -> dict[int, Offer]:
+        """The copies that servers hold out, by node id."""
+        return {link.node_id: link.offer for link in self.links if link.node_id is not None and link.offer is not None}
 
     def push(self) -> None:
         """To all who have polled: there is more."""

@@ -86,6 +86,16 @@ def rm(
 
 
 @app.command()
+def recover(
+    absent: Annotated[list[int] | None, typer.Option(help="A node that is not waited for; may be repeated")] = None,
+    state_dir: StateDir = VAR, url: Url = None, admin_token: Token = "", as_json: Json = False,
+) -> None:  # fmt: skip
+    """Go on with the servers' copies of the queue's state, where control has lost its own."""
+    answer = _call(state_dir, url, admin_token, "POST", "/admin/recover", {"absent": absent or []})
+    print(json.dumps(answer["message"]) if as_json else answer["message"])
+
+
+@app.command()
 def ring(
     key: Annotated[str, typer.Argument(help="A routing key; digits are that number")],
     state_dir: StateDir = VAR, url: Url = None, as_json: Json = False,

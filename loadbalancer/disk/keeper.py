@@ -58,6 +58,11 @@ class Keeper:
         assert self._store is not None
         await self._call(self._store.append_queue, after, records, snapshot)
 
+    async def recover_queue(self, generation: int, state: QueueState) -> None:
+        """The queue's state and the least generation, in place of what was kept. Raises StoreError, an OSError."""
+        assert self._store is not None
+        await self._call(self._store.recover_queue, generation, state)
+
     async def _call(self, function: Any, *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 

@@ -152,6 +152,16 @@ class Store:
                 self._write_meta("queue_snapshot", _compact(kept))
                 self._connection.execute("DELETE FROM queue_log WHERE version <= ?", (snapshot.version,))
 
+    def recover_queue(self, generation: int, state: QueueState) -> None:
+        """Nothing but `state` is the queue's from now on, and the next control's generation is above `generation`.
+        Raises StoreError. If that is above this control's own, it was its last write."""
+        with self._transaction("FULL"):
+            self._refuse_if_over()
+            self._connection.execute("DELETE FROM queue_log")
+            kept = {"version": state.version, "records": list(state.snapshot)}
+            self._write_meta("queue_snapshot", _compact(kept))
+            self._write_meta("generation", max(generation, self._generation))
+
     def events(self) -> list[Event]:
         """The kept events, ids ascending. Raises StoreError."""
         with _errors():

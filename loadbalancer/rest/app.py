@@ -31,6 +31,7 @@ from loadbalancer.requests import (
     Drain,
     Undrain,
     parse_add,
+    parse_recover,
     parse_remove,
     parse_since,
     parse_weight,
@@ -104,6 +105,10 @@ def _add_changes(app: Flask, port: ControlPort, options: Options) -> None:
             return failure(404, f"no replica is called {names.shown(name)}")
         return _submit(port, _replica_command(name, action))
 
+    def recover() -> Response:
+        return _submit(port, parse_recover(_body(), _content_type()))
+
+    app.add_url_rule("/admin/recover", "recover", recover, methods=["POST"])
     app.add_url_rule("/add", "add", add, methods=["POST"])
     app.add_url_rule("/rm", "rm", remove, methods=["DELETE", "POST"])
     app.add_url_rule(

@@ -9,7 +9,7 @@ and is answered by 400.
 from typing import Any
 
 from loadbalancer import names
-from loadbalancer.requests import FORM, MAX_COUNT
+from loadbalancer.requests import FORM, MAX_COUNT, MAX_NODE_ID
 from loadbalancer.ring import MAX_WEIGHT
 
 VERSION = "1.0.0"
@@ -97,10 +97,12 @@ def _replica_paths() -> Json:
 
 
 def _operator_paths() -> Json:
+    recover = "Go on with the servers' copies of the queue's state, where control has lost its own"
     metrics = _ok_with({"text/plain": {"schema": _STRING}})
     return {
         "/admin/cluster": {"get": _operation("cluster", "The whole state", _ok("Cluster"))},
         "/admin/events": {"get": _events()},
+        "/admin/recover": {"post": _change("recover", recover, "Recover", _ok("Done"))},
         "/admin/openapi.json": {"get": _operation("openapi", "This document", _ok_with(_json({"type": "object"})))},
         "/admin/live": {"get": _probe("live", "Whether the data path runs")},
         "/admin/ready": {"get": _probe("ready", "Whether a replica can take requests")},
@@ -241,11 +243,15 @@ def _request_schemas() -> Json:
         "description": "server_id=S9 is n=1&hostnames=S9",
     }
     weights = _record({"weight": weight})
+    node: Json = {"type": "integer", "minimum": 1, "maximum": MAX_NODE_ID}
+    absent = _record({"absent": {"type": "array", "items": node}}, optional=("absent",))
     return {
         "Add": change,
         "AddForm": form,
         "Remove": change,
         "RemoveForm": form,
+        "Recover": absent,
+        "RecoverForm": absent,
         "Weight": weights,
         "WeightForm": weights,
     }

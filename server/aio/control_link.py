@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
@@ -24,12 +25,15 @@ from wire.cluster import Image
 from wire.cluster_link import (
     POLL_TIMEOUT_S,
     REGISTRATION_VERSION,
+    Offer,
     Registration,
     Update,
+    offer_request,
     poll_request,
     read_update,
     registration_request,
 )
+from wire.errors import ErrorCode
 from wire.frames import read_response_head, request_frame
 from wire.primitives import WireError
 from wire.versions import BROKER_HEARTBEAT, BROKER_REGISTRATION, SASL_AUTHENTICATE, SASL_HANDSHAKE, response_header
@@ -38,9 +42,15 @@ HEARTBEAT_VERSION: Final = 1
 HEARTBEAT_S: Final = 1.0
 ANSWER_S: Final = 5.0
 """A control that says nothing for so long is dialled anew; a busy one has been seen to take most of a second."""
+OFFER_S: Final = 30.0
+"""How long an offered copy stands before it is offered anew: a control that is gone doesn't say so over TCP."""
 FIRST_DELAY_S: Final = 0.05
 MAX_DELAY_S: Final = 1.0
 """Between dials, each at random between half of it and all: control's restart takes a second, and servers go on."""
+
+SETTLE_S: Final = 1.0
+"""How long the word that an update is applied waits for logs to be opened. Longer, and a log that takes a minute to
+recover would keep from this server what control decides meanwhile."""
 
 _log = logging.getLogger("carousel.control_link")
 
@@ -59,12 +69,13 @@ class Store(Protocol):
 class Hooks:
     """What the server does, each on the loop. `granted` blocks on the disk and is called in a thread: the epoch is
     stored when it returns. `registered`: the epoch is this server's from now on. `applied`: act on this image.
-    `lost`: control is away."""
+    `lost`: control is away. `settled` calls back, once, when what was applied is served."""
 
     granted: Callable[[int], None]
     registered: Callable[[int], None]
     applied: Callable[[Image], None]
     lost: Callable[[], None]
+    settled: Callable[[Callable[[], None]], None] = lambda done: done()
 
 
 class ControlLink:
@@ -183,12 +194,21 @@ class ControlLink:
         said = replace(self._registration, previous_epoch=self.epoch)
         frame = await wire.ask(lambda cid: registration_request(cid, self._client_id, said), ANSWER_S)
         answer = _decoded(BROKER_REGISTRATION, REGISTRATION_VERSION, frame)
+        if answer.error_code == ErrorCode.NOT_CONTROLLER and self.image.generation:
+            await self._offer(wire)
         if answer.error_code:
             raise LinkRefused(f"the registration: error {int(answer.error_code)}")
         if answer.broker_epoch != self.epoch:
             await self._loop.run_in_executor(None, self._hooks.granted, answer.broker_epoch)
             self.epoch = answer.broker_epoch
         self._hooks.registered(self.epoch)
+
+    async def _offer(self, wire: ControlWire) -> None:
+        """Control doesn't lead: if it has lost its state, our copy may be what it is to go on with (R5)."""
+        said, image = self._registration, self.image
+        offer = Offer(position_of(image), image.records(), self.epoch, said.incarnation, said.directory)
+        wire.send(lambda cid: offer_request(cid, self._client_id, offer), lambda _: None)
+        await asyncio.wait([wire.closed], timeout=OFFER_S)
 
     async def _serve(self, wire: ControlWire) -> None:
         self.is_up = True
@@ -219,6 +239,14 @@ class ControlLink:
             update = read_update(frame, read_response_head(frame, 0)[1])
             self._taking = asyncio.create_task(self._take(update))
             await asyncio.shield(self._taking)
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """CreateTopics is answered when the leaders have polled again: they are to serve by then."""
+        is_served = asyncio.Event()
+        self._hooks.settled(is_served.set)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(is_served.wait(), SETTLE_S)
 
     async def _take(self, update: Update) -> None:
         """Not to be cancelled: what is on its way to the disk gets there, and then it is what we know."""

@@ -34,6 +34,10 @@ UNSENT_BYTES: Final = 64 * 1024 * 1024
 MAX_ANSWER: Final = 8 * 1024 * 1024
 """Bytes of records in one Fetch answer, however much is asked: a busy loop serves others in between."""
 
+BULK: Final = 64 * 1024
+"""From an answer larger than this on, a connection counts as choked while any byte is unsent: the last one keeps the
+whole answer in memory, and transports say nothing of less than 64 KiB."""
+
 SHARE: Final = 4
 """An answer takes at most this part of what is left of UNSENT_BYTES."""
 
@@ -67,6 +71,7 @@ class Login(Protocol):
     """Who has yet to prove who it is, on a listener that wants to know (`server.login`)."""
 
     is_done: bool
+    node_id: int | None
 
     def answer(self, head: RequestHead, frame: memoryview) -> Answer:
         """Raises WireError for whatever isn't a step of it."""
@@ -170,6 +175,10 @@ class Asked(Call):
         self.begun_s = begun_s
         self.traffic: ApiTraffic | None = None
 
+    @property
+    def node_id(self) -> int | None:  # type: ignore[override]  # looked up by the few who ask
+        return self.connection.node_id
+
     def reply(self, answer: Answer | LazyAnswer) -> None:  # type: ignore[override]  # a field where there is no listener
         """The answer of a parked call."""
         assert self.answer is None, "a call is answered once"
@@ -198,7 +207,14 @@ class Connection(asyncio.BufferedProtocol):
         self._is_ending = False
         """Nothing more is read: closed once the answers that are due are out."""
         self._unsent = 0
+        self._written = 0
+        """Of the last answer with records: what it holds in memory until its last byte is taken."""
         self._active_ms = 0
+
+    @property
+    def node_id(self) -> int | None:
+        """Which server has logged in here."""
+        return None if self._login is None else self._login.node_id
 
     # --- the transport's side --------------------------------------------------------------------------------------
 
@@ -238,7 +254,7 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport
         self._is_choked = True
         if transport is not None:
-            self._unsent = transport.get_write_buffer_size()
+            self._unsent = max(transport.get_write_buffer_size(), self._written)
             self._listener.budget.add(self._unsent)
         self._pause()
 
@@ -339,6 +355,9 @@ class Connection(asyncio.BufferedProtocol):
             return
         if isinstance(answer, LazyAnswer):
             answer = answer.make(self._listener.budget.room())
+            self._written = sum(map(len, answer)) if not isinstance(answer, bytes) else len(answer)
+            if self._written > BULK:
+                transport.set_write_buffer_limits(0)
         if isinstance(answer, bytes):
             transport.write(answer)
         else:

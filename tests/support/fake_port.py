@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from loadbalancer import metrics, names
-from loadbalancer.requests import Add, Command, Drain, Remove, SetWeight, Undrain
+from loadbalancer.requests import Add, Command, Drain, Recover, Remove, SetWeight, Undrain
 from loadbalancer.rest.port import Busy
 
 Answer = tuple[int, dict[str, Any]]
@@ -96,6 +96,8 @@ class FakePort:
                 return self._add(command)
             case Remove():
                 return self._remove(command)
+            case Recover():
+                return _failed("the queue's state is not lost")
             case Drain() | Undrain() | SetWeight():
                 return self._set(command)
 

@@ -139,6 +139,7 @@ class TestHousekeeping(unittest.IsolatedAsyncioTestCase):
         before = partition.log.size_bytes
         for _ in range(2):  # the first moves the recovery point, up to which the second compacts
             queue._keep_house()
+            queue._compact_next()
             await queue.synced(partition)
             while partition.log.cleaning:
                 await asyncio.sleep(0.005)
