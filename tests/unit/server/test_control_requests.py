@@ -29,7 +29,8 @@ class AlterPartition(unittest.TestCase):
         first, second = told.topics
         self.assertEqual((first.topic_id.hex, second.topic_id.hex), (ONE, TWO))
         found = [
-            [(one.broker_id, one.broker_epoch) for one in partition.new_isr_with_epochs] for partition in first.partitions
+            [(one.broker_id, one.broker_epoch) for one in partition.new_isr_with_epochs]
+            for partition in first.partitions
         ]
         self.assertEqual(found, [[(1, 50), (2, 60)], [(9, -1)]], "of whom nothing is known: -1")
         (one,) = second.partitions

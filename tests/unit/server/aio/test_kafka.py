@@ -122,7 +122,7 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
     async def test_no_more_connections_than_allowed_and_a_place_is_free_again(self) -> None:
         budget = self.queue.listeners["CLIENT"].budget
         budget.connections_left = 2
-        first, first_writer = await self.connect()
+        _, first_writer = await self.connect()
         second, second_writer = await self.connect()
         second_writer.write(produce_frame(1, b""))
         await self.answer(second)
