@@ -93,8 +93,6 @@ class Following:
             return [], ErrorCode(int(answer.error_code)) not in SESSION_ERRORS
         epoch = self._session.epoch + 1
         self._session = Session(answer.session_id, epoch) if answer.session_id else NEW
-        if self._session is NEW:
-            self._told = {}
         steps: list[Step] = []
         is_wrong = False
         for topic in answer.responses:
@@ -103,6 +101,8 @@ class Following:
                 is_wrong |= step is None
                 if step is not None:
                     steps.append(step)
+        if self._session is NEW:  # the leader keeps none, as it has too many: it is told everything again
+            self._told = {}
         return steps, is_wrong
 
     def _step(self, key: Key, told: Any) -> Step | None:

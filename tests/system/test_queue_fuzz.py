@@ -27,7 +27,7 @@ from support.kio_messages import harmed, random_message
 
 from wire.messages import encode
 from wire.schemas import message_class
-from wire.versions import APIS, REQUEST_HEADERS
+from wire.versions import APIS, PUBLIC, REQUEST_HEADERS
 
 SEED = int(os.environ.get("SEED") or secrets.randbelow(1 << 40))
 SECONDS = float(os.environ.get("SECONDS") or 60)
@@ -36,7 +36,7 @@ TOPIC = "orders"
 """A name that random messages have too, so that some of them reach its partition."""
 FORWARDED = (19, 20, 33, 37, 43, 44)
 """What control decides, which is a simple fake here."""
-KEYS = [api.key for api in APIS.values() if api.key not in FORWARDED]
+KEYS = [api.key for api in PUBLIC if api.key not in FORWARDED]
 ANSWER_S = 0.02
 SOON_S = 5.0
 MOST_MIB = 300

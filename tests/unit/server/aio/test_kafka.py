@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from server.aio.kafka import UNSENT_BYTES
+from server.aio.kafka import IDLE_MS, UNSENT_BYTES
 from server.aio.queue import clock
+from server.now import Now
 from server.storage import StorageError
 from tests.support.broker_world import batch
 from tests.support.one_broker import start
@@ -116,6 +117,44 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
         self.assertLess(held, 2 * UNSENT_BYTES)
         writer.write(produce_frame(99, bytes(batch(b"y"))))
         self.assertEqual((await self.answer(reader))[0], 99)
+
+    async def test_who_is_silent_for_too_long_is_closed_but_not_who_waits_for_an_answer(self) -> None:
+        listener = self.queue.listeners["CLIENT"]
+        real, late_ms = listener.clock, 0
+        listener.clock = lambda: Now(real().steady_ms + late_ms, real().wall_ms)
+        silent, _ = await self.connect()
+        waiting, writer = await self.connect()
+        busy, busy_writer = await self.connect()
+        writer.write(fetch_frame(1, max_wait=30_000))
+        busy_writer.write(produce_frame(1, b""))
+        await self.answer(busy)
+        late_ms = IDLE_MS + 1_000
+        busy_writer.write(produce_frame(2, b""))
+        await self.answer(busy)
+        listener.sweep()
+        self.assertEqual(await asyncio.wait_for(silent.read(), 5), b"")
+        busy_writer.write(produce_frame(3, bytes(batch(b"x"))))
+        self.assertEqual((await self.answer(busy))[0], 3)
+        self.assertEqual((await self.answer(waiting))[0], 1)
+
+    async def test_no_more_connections_than_allowed_and_a_place_is_free_again(self) -> None:
+        budget = self.queue.listeners["CLIENT"].budget
+        budget.connections_left = 2
+        _, first_writer = await self.connect()
+        second, second_writer = await self.connect()
+        second_writer.write(produce_frame(1, b""))
+        await self.answer(second)
+        third, _ = await self.connect()
+        with suppress(ConnectionResetError):
+            self.assertEqual(await asyncio.wait_for(third.read(), 5), b"")
+        first_writer.close()
+        await first_writer.wait_closed()
+        async with asyncio.timeout(5):
+            while budget.connections_left < 1:
+                await asyncio.sleep(0.005)
+        fourth, writer = await self.connect()
+        writer.write(produce_frame(1, b""))
+        self.assertEqual((await self.answer(fourth))[0], 1)
 
     async def test_a_stop_answers_what_is_due(self) -> None:
         reader, writer = await self.connect()
