@@ -74,9 +74,7 @@ class Step:
 class Queue:
     """The machine. Times are seconds of any clock that doesn't go back. `new_id` gives 32 hex digits, never twice."""
 
-    def __init__(
-        self, image: Image, settings: QueueSettings, new_id: Callable[[], str], *, lost: bool = False
-    ) -> None:
+    def __init__(self, image: Image, settings: QueueSettings, new_id: Callable[[], str], *, lost: bool = False) -> None:
         """`lost`: there was a state, and it can't be read."""
         self._settings = settings
         self._ledger = Ledger(image)
