@@ -10,7 +10,7 @@ COMPILED_TESTS := tests/unit/wire tests/unit/loadbalancer/aio tests/conformance 
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-slow check format readme bench fast test-fast bench-door profile-door analysis drills drills-docker drills-queue chaos clean
+.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-slow check format readme bench fast test-fast bench-door bench-queue profile-door analysis drills drills-docker drills-queue chaos clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -94,6 +94,9 @@ test-fast: fast ## The tests of the data path, compiled
 
 bench-door: fast ## nginx, HAProxy and the front door side by side: requests/s, p99, CPU per request (needs these, and wrk)
 	@$(BIN)/python -m analysis.door_bench --json analysis/results/door.json $(ARGS)
+
+bench-queue: setup-dev ## The queue and Apache Kafka side by side, by confluent-kafka: rate, latency, CPU, memory (needs Java, Maven)
+	@$(BIN)/python -m analysis.queue_bench --json analysis/results/queue.json $(ARGS)
 
 profile-door: setup-dev ## Where the microseconds of one request go
 	@$(BIN)/python -m analysis.door_profile --json analysis/results/door_profile.json $(ARGS)

@@ -6,6 +6,7 @@ A running demo is never met, and nothing of it is left: what it made is known by
 import contextlib
 import http.client
 import os
+import random
 import secrets
 import shutil
 import socket
@@ -25,6 +26,8 @@ COMMAND_TIMEOUT_S = 180.0
 POLL_S = 0.02
 FRONT_IMAGE = "carousel:latest"
 REPLICAS = 3
+QUEUE_PORTS = 9
+"""The bootstrap port and eight servers': each costs the engine a process, and a test has five servers at most."""
 
 
 def commands() -> list[list[str]]:
@@ -44,6 +47,7 @@ class Composed(Served):
         self.project = f"carousel-test-{secrets.token_hex(3)}"
         self.network = f"{self.project}-net"
         self.port, self.second_port = _free_ports(2)
+        self.queue_port = _free_range(QUEUE_PORTS)
         self._command = command
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CAROUSEL_")}
         self.environment = {
@@ -53,6 +57,9 @@ class Composed(Served):
             "CAROUSEL_NAME_PREFIX": f"{self.project}-",
             "CAROUSEL_PORT": str(self.port),
             "CAROUSEL_SECOND_PORT": str(self.second_port),
+            "CAROUSEL_QUEUE_PORT": str(self.queue_port),
+            "CAROUSEL_QUEUE_PORTS": f"{self.queue_port}-{self.queue_port + QUEUE_PORTS - 1}",
+            "CAROUSEL_QUEUE_SERVER_PORTS": str(QUEUE_PORTS - 1),
             **settings,
         }
 
@@ -138,3 +145,16 @@ def _free_ports(count: int) -> list[int]:
     for sock in sockets:
         sock.close()
     return ports
+
+
+def _free_range(count: int) -> int:
+    """The first of so many ports in a row that are free now, below those that the kernel gives out."""
+    for first in random.sample(range(20_000, 32_000, count), 100):
+        with contextlib.ExitStack() as held:
+            try:
+                for port in range(first, first + count):
+                    held.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError:
+                continue
+            return first
+    raise RuntimeError(f"no {count} free ports in a row")

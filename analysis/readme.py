@@ -12,6 +12,7 @@ from typing import Any
 from analysis.chaos.readme import chaos_markdown
 from analysis.door_bench.readme import bench_markdown
 from analysis.provenance import ROOT
+from analysis.queue_bench.readme import queue_markdown
 from analysis.queue_drills.readme import queue_drills_markdown
 from loadbalancer.cli.flags import settings_markdown
 
@@ -80,6 +81,7 @@ PARTS = (
     ("containers", "containers.json", figures_markdown),
     ("door", "door.json", bench_markdown),
     ("chaos", "chaos.json", chaos_markdown),
+    ("queue", "queue.json", queue_markdown),
     ("queue-drills", "queue_drills.json", queue_drills_markdown),
 )
 

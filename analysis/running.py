@@ -78,8 +78,9 @@ def running(*flags: str, replicas: int = 3, state_dir: Path | None = None) -> Ge
 
 
 def start(directory: Path, *flags: str, replicas: int = 3) -> Running:
-    """Start it and return at once."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("CAROUSEL_")}
+    """Start it and return at once. With its bytecode kept, whatever our own shell says of that: as a user has it."""
+    ours = ("CAROUSEL_", "PYTHONDONTWRITEBYTECODE")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     (directory / "ports.json").unlink(missing_ok=True)
     with (directory / "system.log").open("ab") as log:
         process = subprocess.Popen(

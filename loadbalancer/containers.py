@@ -4,11 +4,16 @@ A container is ours by its labels alone, so the fleet is found again when everyt
 not carry them is a stranger that is never touched. The name is host name and network alias too. The data belongs
 to the node and not to the container: a volume for each node id, which the replacement takes over.
 
+The queue's secret is a file in that volume, put there before the start. In the environment `docker inspect` would show
+it, and with it whatever collects what containers are; no other container sees a node's volume.
+
 Road not taken: Docker's own restart policy. A container that Docker starts again by itself would compete with its
 replacement for the volume, and come back under a dead one's name.
 """
 
+import io
 import signal
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,9 +21,16 @@ from typing import Any, Literal
 from loadbalancer.instances import Instance, ReplicaSpec
 
 CLUSTER, ROLE, NODE, INDEX = "carousel.cluster", "carousel.role", "carousel.node", "carousel.index"
+SLOT = "carousel.slot"
 REPLICA = "replica"
 BUNDLED_IMAGE = "carousel-server"
 DATA_DIR = "/data"
+SECRET = "cluster.secret"  # noqa: S105 - its file
+USER_ID = 10001  # the bundled image's
+CLIENT_PORT, INTERNAL_PORT, EXTERNAL_PORT = 9092, 9093, 9094
+"""The queue's listeners. In a network of their own they can be the same everywhere."""
+HOST_ALIAS = "host.docker.internal"
+"""The machine that the engine runs on, as Docker Desktop calls it everywhere."""
 LIVING = ("running", "paused", "restarting")
 MAX_PIDS = 256  # a fork bomb stays in its container; the bundled server is one process with a few threads
 LOG_LIMITS = {"max-size": "10m", "max-file": "2"}  # as much as the process runtime keeps
@@ -31,7 +43,11 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DockerOptions:
-    """`server_command` empty: the image's own. `port` is the one that the image listens on. `env` is added."""
+    """`server_command` empty: the image's own. `port` is the one that the image listens on. `env` is added.
+
+    `secret` is the queue's, "" without one. `advertised` says where the queue's clients outside of the network reach
+    the place with slot 0; the other places have the ports behind it.
+    """
 
     cluster_id: str
     network: str = "net1"
@@ -43,6 +59,12 @@ class DockerOptions:
     home_format: str = "Hello from Server: {id}"
     id_kind: Literal["name", "index"] = "name"
     env: Mapping[str, str] = field(default_factory=dict[str, str])
+    secret: str = field(default="", repr=False)
+    advertised: tuple[str, int] | None = None
+
+    @property
+    def control_host(self) -> str:
+        return self.env.get("CONTROL", "").rpartition(":")[0]
 
     @property
     def bundled(self) -> bool:
@@ -64,6 +86,11 @@ def volume_name(cluster_id: str, node_id: int) -> str:
     return f"carousel-{cluster_id}-node-{node_id}"
 
 
+def queue_alias(cluster_id: str) -> str:
+    """The name by which clients in the network find all servers of the queue at once: where they begin."""
+    return f"{cluster_id}-queue"
+
+
 def creation(options: DockerOptions, spec: ReplicaSpec) -> dict[str, Any]:
     """The keywords of the SDK's `containers.create`."""
     sealed: dict[str, Any] = {"read_only": True, "tmpfs": TMPFS, "cap_drop": ["ALL"]} if options.bundled else {}
@@ -73,8 +100,14 @@ def creation(options: DockerOptions, spec: ReplicaSpec) -> dict[str, Any]:
         "name": spec.name,
         "hostname": spec.name,
         "network": options.network,
-        "networking_config": {options.network: {"Aliases": [spec.name]}},
-        "labels": {**labels_of(options.cluster_id), NODE: str(spec.node_id), INDEX: str(spec.index)},
+        "networking_config": {options.network: {"Aliases": _aliases(options, spec)}},
+        "extra_hosts": {HOST_ALIAS: "host-gateway"} if options.control_host == HOST_ALIAS else {},
+        "labels": {
+            **labels_of(options.cluster_id),
+            NODE: str(spec.node_id),
+            INDEX: str(spec.index),
+            SLOT: str(spec.slot),
+        },
         "environment": _environment(options, spec),
         "volumes": {volume_name(options.cluster_id, spec.node_id): {"bind": DATA_DIR, "mode": "rw"}},
         "mem_limit": f"{options.memory_mb}m",
@@ -88,9 +121,41 @@ def creation(options: DockerOptions, spec: ReplicaSpec) -> dict[str, Any]:
     }
 
 
+def _aliases(options: DockerOptions, spec: ReplicaSpec) -> list[str]:
+    return [spec.name, queue_alias(options.cluster_id)] if options.secret else [spec.name]
+
+
+def secret_archive(secret: str) -> bytes:
+    """The secret's file as a tar archive for DATA_DIR, readable for the bundled server alone."""
+    text = secret.encode() + b"\n"
+    entry = tarfile.TarInfo(SECRET)
+    entry.size, entry.mode, entry.uid, entry.gid = len(text), 0o400, USER_ID, USER_ID
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        archive.addfile(entry, io.BytesIO(text))
+    return packed.getvalue()
+
+
+def _queue_environment(options: DockerOptions, spec: ReplicaSpec) -> dict[str, str]:
+    if not options.secret:
+        return {}
+    inside = {
+        "CLUSTER_SECRET_FILE": f"{DATA_DIR}/{SECRET}",
+        "KAFKA_HOST": "0.0.0.0",
+        "KAFKA_PORT": str(CLIENT_PORT),
+        "INTERNAL_PORT": str(INTERNAL_PORT),
+    }
+    if options.advertised is None or spec.slot < 0:
+        return inside
+    host, first_port = options.advertised
+    outside = {"ADVERTISED_HOST": host, "ADVERTISED_PORT": str(first_port + spec.slot)}
+    return {**inside, **outside, "EXTERNAL_PORT": str(EXTERNAL_PORT)}
+
+
 def _environment(options: DockerOptions, spec: ReplicaSpec) -> dict[str, str]:
     return {
         **options.env,
+        **_queue_environment(options, spec),
         "SERVER_ID": spec.name if options.id_kind == "name" else str(spec.index),
         "NODE_ID": str(spec.node_id),
         "DATA_DIR": DATA_DIR,
@@ -121,7 +186,7 @@ def instance_of(row: Row, network: str, port: int) -> Instance | None:
 
     Its address is "" if it is not on `network` any more: no request reaches it, and its heartbeats fail.
     """
-    node_id, index = node_of(row), row["Labels"].get(INDEX, "")
+    node_id, index, slot = node_of(row), row["Labels"].get(INDEX, ""), row["Labels"].get(SLOT, "")
     if node_id is None or not (index.isascii() and index.isdigit()) or not row["Names"]:
         return None
     endpoint: dict[str, Any] = row["NetworkSettings"]["Networks"].get(network) or {}
@@ -133,6 +198,7 @@ def instance_of(row: Row, network: str, port: int) -> Instance | None:
         port=port,
         handle=row["Id"],
         container=row["Id"][:SHORT_ID],
+        slot=int(slot) if slot.isascii() and slot.isdigit() else -1,
     )
 
 

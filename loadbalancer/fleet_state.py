@@ -53,7 +53,7 @@ class FleetSettings:
     aren't ours).
 
     `queue`: replicas hold the queue's data, and a leaver stays until it holds none; `leave_timeout_s` is how long an
-    /rm waits for that.
+    /rm waits for that. `queue_slots` is how many of the front door's ports lead to a single server.
     """
 
     replicas: int = 3
@@ -68,12 +68,16 @@ class FleetSettings:
     name_prefix: str = "server"
     weights: tuple[tuple[str, int], ...] = ()
     queue: bool = False
+    queue_slots: int = 0
     leave_timeout_s: float = 300.0
 
 
 @dataclass(slots=True)
 class Place:
     """A seat in the layout and the incarnation that has it now; owned and changed by the roster alone.
+
+    `slot` says which of the queue's ports for single servers is its (-1: none). Replacements keep it, as clients keep
+    the port; and it is given out again when the place is gone, which an index never is.
 
     `instance` is None while a spawn is under way (starting) or nothing is there (dead). `deadline` is when
     the present state runs out: starting gives up, dead tries again, draining is cut. `streak` counts probe
@@ -98,6 +102,7 @@ class Place:
     healthy_since: float | None = None
     deaths: int = 0
     reason: str = ""
+    slot: int = -1
 
     @property
     def wanted(self) -> bool:

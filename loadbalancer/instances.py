@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ReplicaSpec:
-    """What is to be started: a new name for an old or a new place (node id, index) in the layout."""
+    """What is to be started: a new name for an old or a new place (node id, index) in the layout.
+
+    `slot`: which of the queue's ports for single servers is the place's, -1: none.
+    """
 
     name: str
     node_id: int
     index: int
+    slot: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +32,4 @@ class Instance:
     handle: str
     pid: int | None = None
     container: str | None = None
+    slot: int = -1

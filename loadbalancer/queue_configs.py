@@ -10,19 +10,13 @@ from typing import Final
 from loadbalancer.queue_words import ConfigChange, ConfigOp, Refused
 from wire.cluster import Image, Record
 from wire.errors import ErrorCode as E
+from wire.topic_configs import TOPIC_CONFIGS, TOPIC_DEFAULTS, Kind, list_of, why_not_value
 
 TOPIC: Final = 2
 BROKER: Final = 4
 """Kafka's ConfigResource types."""
 
-LISTS: Final = frozenset(
-    {
-        "cleanup.policy",
-        "log.cleanup.policy",
-        "leader.replication.throttled.replicas",
-        "follower.replication.throttled.replicas",
-    }
-)
+LISTS: Final = {name: key for name, key in {**TOPIC_CONFIGS, **TOPIC_DEFAULTS}.items() if key.kind is Kind.LIST}
 """Those that APPEND and SUBTRACT are for."""
 
 
@@ -32,10 +26,10 @@ def altered(image: Image, change: ConfigChange) -> Record:
         topic = image.topics.get(change.name)
         if topic is None:
             raise Refused(E.UNKNOWN_TOPIC_OR_PARTITION, f"The topic '{change.name}' does not exist.")
-        return {"type": "topic_configs", "id": topic.id, "configs": _apply(topic.configs, change)}
+        return {"type": "topic_configs", "id": topic.id, "configs": _apply(image, topic.configs, change)}
     if change.kind == BROKER:
         node_id = _node(image, change.name)
-        return {"type": "configs", "node_id": node_id, "configs": _apply(image.configs.get(node_id, {}), change)}
+        return {"type": "configs", "node_id": node_id, "configs": _apply(image, image.configs.get(node_id, {}), change)}
     raise Refused(E.INVALID_REQUEST, f"Resources of type {change.kind} have no configs here.")
 
 
@@ -47,31 +41,37 @@ def _node(image: Image, name: str) -> int | None:
     return int(name)
 
 
-def _apply(configs: Mapping[str, str], change: ConfigChange) -> dict[str, str]:
+def _apply(image: Image, configs: Mapping[str, str], change: ConfigChange) -> dict[str, str]:
     names = [name for name, _, _ in change.changes]
     if len(set(names)) != len(names):
         raise Refused(E.INVALID_REQUEST, "A config is named twice.")
     result = {} if change.replaces else dict(configs)
     for name, operation, value in change.changes:
-        _apply_one(result, name, operation, value)
+        if operation is ConfigOp.DELETE:
+            result.pop(name, None)
+        elif value is None:
+            raise Refused(E.INVALID_CONFIG, f"{name} has no value.")
+        elif operation is ConfigOp.SET:
+            result[name] = value
+        else:
+            result[name] = _altered_list(image, result.get(name), name, operation, value)
     return result
 
 
-def _apply_one(configs: dict[str, str], name: str, operation: ConfigOp, value: str | None) -> None:
-    if operation is ConfigOp.DELETE:
-        configs.pop(name, None)
-        return
-    if value is None:
-        raise Refused(E.INVALID_CONFIG, f"{name} has no value.")
-    if operation is ConfigOp.SET:
-        configs[name] = value
-        return
-    if name not in LISTS:
+def _altered_list(image: Image, own: str | None, name: str, operation: ConfigOp, value: str) -> str:
+    """What isn't set begins with the default, as in Kafka: `compact` appended to nothing is `delete,compact`."""
+    key = LISTS.get(name)
+    if key is None:
         raise Refused(E.INVALID_CONFIG, f"{name} is no list: it can't be appended to or subtracted from.")
-    listed = [item for item in configs.get(name, "").split(",") if item]
-    given = value.split(",")
+    if own is None:
+        own = image.configs.get(None, {}).get(key.broker_name or name, key.default)
+    listed, given = list_of(own), list_of(value)
     if operation is ConfigOp.APPEND:
         listed += [item for item in given if item not in listed]
     else:
         listed = [item for item in listed if item not in given]
-    configs[name] = ",".join(listed)
+    result = ",".join(listed)
+    why = why_not_value(key, result)
+    if why is not None:
+        raise Refused(E.INVALID_CONFIG, why)
+    return result

@@ -30,7 +30,8 @@ def to_json(counters: Counters, places: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def dump_place(place: Place) -> dict[str, Any]:
-    """{"name", "node_id", "index", "weight", "drained", "leaving", "state", "instance": {its fields} or None}."""
+    """{"name", "node_id", "index", "weight", "drained", "leaving", "slot", "state", "instance": {its fields} or
+    None}."""
     return {
         "name": place.name,
         "node_id": place.node_id,
@@ -38,6 +39,7 @@ def dump_place(place: Place) -> dict[str, Any]:
         "weight": place.weight,
         "drained": place.drained,
         "leaving": place.leaving,
+        "slot": place.slot,
         "state": str(State.HEALTHY if place.state in ROUTABLE else place.state),
         "instance": asdict(place.instance) if place.instance else None,
     }
@@ -63,5 +65,6 @@ def _load_place(raw: dict[str, Any]) -> Place:
     instance = Instance(**raw["instance"]) if raw["instance"] else None
     place = Place(int(raw["node_id"]), int(raw["index"]), str(raw["name"]), since=0.0, weight=weight)
     place.drained, place.state, place.instance = bool(raw["drained"]), State(raw["state"]), instance
-    place.leaving = bool(raw.get("leaving", False))  # records of 0.1.0 don't have it
+    place.leaving = bool(raw.get("leaving", False))  # records of 0.1.0 have neither
+    place.slot = int(raw.get("slot", -1))
     return place

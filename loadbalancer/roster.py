@@ -147,6 +147,8 @@ class Roster:
         if taken or any(place.index == instance.index for place in self.places.values()):
             return None
         place = Place(instance.node_id, instance.index, instance.name, now)
+        if not any(other.slot == instance.slot for other in self.places.values()):
+            place.slot = instance.slot
         self.places[place.node_id] = place
         self.next_node_id = max(self.next_node_id, place.node_id + 1)
         self.next_index = max(self.next_index, place.index + 1)
@@ -158,8 +160,11 @@ class Roster:
         place.name = name or self._generate()
         place.streak, place.healthy_since = 0, None
         self.shift(place, State.STARTING, reason, now)
+        if not 0 <= place.slot < self.settings.queue_slots:
+            place.slot = self._free_slot()
         if self.settings.respawns:
-            self.emit(Spawn(ReplicaSpec(place.name, place.node_id, place.index), replaces=place.deaths > 0))
+            spec = ReplicaSpec(place.name, place.node_id, place.index, place.slot)
+            self.emit(Spawn(spec, replaces=place.deaths > 0))
         else:
             self.occupy(place, static_instance(place), now)
 
@@ -276,6 +281,11 @@ class Roster:
         )
         return name
 
+    def _free_slot(self) -> int:
+        """The lowest that no place has; -1: all are taken, or there are none."""
+        taken = {place.slot for place in self.places.values()}
+        return next((slot for slot in range(self.settings.queue_slots) if slot not in taken), -1)
+
     def check(self, *, loading: bool = False) -> None:
         """AssertionError if an invariant is broken; for tests, after each step.
 
@@ -284,6 +294,7 @@ class Roster:
         places = list(self.places.values())
         _check_unique([names.fold(place.name) for place in places], "name")
         _check_unique([place.index for place in places], "index")
+        _check_unique([place.slot for place in places if place.slot >= 0], "slot")
         for node_id, place in self.places.items():
             assert place.node_id == node_id < self.next_node_id and place.index < self.next_index, place
             assert not (place.spawning and self.fenced(node_id)), f"spawned beside a living one: {place}"
@@ -310,6 +321,7 @@ def _member(place: Place) -> Member:
         place.weight,
         routable=place.routable,
         draining=place.shown is State.DRAINING,
+        queue_slot=place.slot,
     )
 
 

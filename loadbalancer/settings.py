@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         description="Ports behind that one, each leading to one server, for clients that can't reach the servers "
         "themselves (default: 16 with docker, else 0)",
     )
+    queue_advertised_host: str = Field(
+        "localhost",
+        min_length=1,
+        description="The name by which Kafka clients outside of the containers' network reach those ports",
+    )
     bind: str = Field("127.0.0.1", description="The address that the ports are bound to")
     workers: int = Field(0, ge=0, le=64, description="Data-path processes; 0: one for each core")
     state_dir: Path = Field(Path("var"), description="Everything that must survive a restart")
@@ -171,9 +176,19 @@ class Settings(BaseSettings):
     replication_factor: int = Field(1, ge=1, le=64, description="Replicas of a partition, as far as there are servers")
     auto_create_topics: bool = Field(True, description="A topic that is asked for and isn't there is made")
     offsets_partitions: int = Field(50, ge=1, le=10_000, description="Partitions of __consumer_offsets, once made")
+    group_initial_rebalance_delay: float = Field(
+        3, ge=0, le=3600, description="Seconds that a new consumer group waits for more members"
+    )
+    group_min_session_timeout: Seconds = Field(6, description="The shortest session that a group's member may have")
+    group_max_session_timeout: float = Field(1800, gt=0, le=86_400, description="The longest")
+    cleaner_backoff: Seconds = Field(15, description="Seconds between two looks for logs to compact")
     queue_moves: int = Field(8, ge=1, le=1000, description="Partitions that move at once, at /add and /rm")
     leave_timeout: Seconds = Field(300, description="Seconds that /rm waits for a leaver's partitions to be elsewhere")
-    link_host: str = Field("", description="Where containers find control's link (default: this container's name)")
+    link_host: str = Field(
+        "",
+        description="Where containers find control's link (default: this container's name, or the machine that the "
+        "engine runs on)",
+    )
     link_port: Port = Field(5010, description="Its port, for --runtime docker")
     panic_threshold: float = Field(0.5, ge=0, le=1, description="With a smaller share healthy, requests go to all")
     on_exit: Literal["remove", "leave"] = Field("remove", description="What becomes of containers at the end")
@@ -271,6 +286,8 @@ class Settings(BaseSettings):
             raise ValueError("--backends needs --runtime static")
         if self.queue_port + self.server_ports > MAX_PORT:
             raise ValueError(f"--queue-port {self.queue_port} leaves no room for {self.server_ports} ports behind it")
+        if self.group_max_session_timeout < self.group_min_session_timeout:
+            raise ValueError("--group-max-session-timeout is smaller than --group-min-session-timeout")
         if self.replicas > self.replica_limit:
             raise ValueError(f"--replicas {self.replicas} is more than {self.replica_limit}")
         return self
@@ -314,6 +331,11 @@ class Settings(BaseSettings):
         """How many ports lead to one server each."""
         default = SERVER_PORTS if self.runtime == "docker" else 0
         return default if self.queue_server_ports is None else self.queue_server_ports
+
+    @property
+    def queue_slots(self) -> int:
+        """How many servers have such a port of their own."""
+        return self.server_ports if self.has_queue and self.queue_port else 0
 
 
 def load_settings(**overrides: Any) -> Settings:

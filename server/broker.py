@@ -36,9 +36,10 @@ from server.now import Now
 from server.partition import NEVER_MS, Done, Partition, Refused, Role, Watcher
 from server.storage import StorageError
 from server.topic_rules import TopicRules, topic_rules
+from server.traffic import TopicTraffic
 from server.waiting import Deadlines, Waiter
 from wire.answer_parts import CurrentLeader, Endpoint, Topic
-from wire.batches import read_header, walk, whole_end
+from wire.batches import BatchError, read_header, walk, whole_end
 from wire.cluster import NO_LEADER, Image
 from wire.cluster import Partition as PartitionState
 from wire.errors import ErrorCode
@@ -63,9 +64,8 @@ class BrokerSettings:
     lag_ms: int = 30_000  # replica.lag.time.max.ms
     producer_expiry_ms: int = 86_400_000  # producer.id.expiration.ms
     auto_create: bool = True  # auto.create.topics.enable
+    cleaner_backoff_ms: int = 15_000  # log.cleaner.backoff.ms
     groups: GroupSettings = field(default_factory=GroupSettings)
-    started_with: Mapping[str, str] = field(default_factory=dict[str, str])
-    """What the server was told at its start, in Kafka's names: as DescribeConfigs shows it."""
 
 
 class World(Protocol):
@@ -115,12 +115,17 @@ class Broker:
         self.node_id = node_id
         self.cluster_id = cluster_id
         self.settings = settings
-        self.started_with = settings.started_with
+        self.started_with: Mapping[str, str] = {}
+        """What the server was told at its start, in Kafka's names: as DescribeConfigs shows it."""
         self.image = Image()
         self.answers = Answers()
         self.control = control
         self.sessions = FetchSessions(new_number)
         self.deadlines = Deadlines()
+        self.traffic: dict[str, TopicTraffic] = {}
+        """By topic, of all that were ever held here and still exist."""
+        self.traffic_gone = TopicTraffic()
+        """Of all that were deleted: totals don't go down."""
         self.opening: set[Partition] = set()
         """Whose logs are being opened."""
         self._world = world
@@ -154,6 +159,7 @@ class Broker:
         for topic_id, name in old.names.items():
             if topic_id not in image.names:
                 self.groups.topic_deleted(name, now)
+                self.traffic_gone.add(self.traffic.pop(name, TopicTraffic()))
         offsets = image.topics.get(OFFSETS_TOPIC)
         self.groups.partitions = len(image.partitions_of(offsets.id)) if offsets is not None else None
         self._world.leaders_changed()
@@ -167,7 +173,8 @@ class Broker:
             self._change(partition, state, now)
             return
         topic = self.image.names[state.topic]
-        partition = Partition(self.node_id, topic, state, self._rules_of(topic), self)
+        traffic = self.traffic.setdefault(topic, TopicTraffic())
+        partition = Partition(self.node_id, topic, state, self._rules_of(topic), self, traffic)
         self._partitions[state.key] = partition
         for name in (topic, partition.raw_id):
             self._by_topic.setdefault(name, {})[state.partition] = partition
@@ -289,8 +296,8 @@ class Broker:
         self._creation.create(names, done)
 
     def check_replica(self, call: Call, replica_id: int, replica_epoch: int) -> ErrorCode:
-        """R9. That it may use the listener at all was proven when it logged in."""
-        if call.listener != INTERNAL_LISTENER:
+        """R9. Who has logged in speaks for itself only, by its current life."""
+        if call.listener != INTERNAL_LISTENER or call.node_id != replica_id:
             return ErrorCode.CLUSTER_AUTHORIZATION_FAILED
         broker = self.image.brokers.get(replica_id)
         if broker is None or broker.fenced or broker.epoch != replica_epoch:
@@ -357,16 +364,19 @@ class Broker:
             for partition, isr in sent.items()
         ]
         body = alter_partition(self.node_id, self._broker_epochs(), proposals)
-        answered = partial(self._altered, sent)
+        answered = partial(self._altered, sent, {partition: partition.partition_epoch for partition in sent})
         self.control.ask(ALTER_PARTITION, ALTER_PARTITION_VERSION, body, CONTROL_TIMEOUT_S, answered)
 
-    def _altered(self, sent: dict[Partition, tuple[int, ...]], outcome: Outcome) -> None:
-        """R1: what control said. Nothing said isn't "no": it counts as proposed, and is asked again."""
+    def _altered(self, sent: dict[Partition, tuple[int, ...]], epochs: dict[Partition, int], outcome: Outcome) -> None:
+        """R1: what control said. Nothing said isn't "no": it counts as proposed, and is asked again. A word on a state
+        that is over says nothing about what was proposed since."""
         now = self._clock()
         told = list(altered(outcome)) if isinstance(outcome, memoryview) else []
         for one in told:
             partition = self._partitions.get((one.topic, one.partition))
-            if partition is not None and sent.pop(partition, None) is not None:
+            if partition is None or sent.pop(partition, None) is None:
+                continue
+            if partition.partition_epoch == epochs[partition]:
                 partition.altered(one.code, one.isr, one.partition_epoch, now)
         self._unanswered |= sent
 
@@ -476,7 +486,7 @@ class Broker:
                 self.groups.replay(partition.number, [data])
                 at = _next_offset(data)
                 yield
-        except (WireError, StorageError, OffsetOutOfRange):
+        except (WireError, BatchError, StorageError, OffsetOutOfRange):
             return  # it goes on loading for ever: better no answer than a wrong one
         finish = partial(self._finish_loading, partition.number)
         if partition.high_watermark >= end:

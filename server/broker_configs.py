@@ -28,6 +28,7 @@ _KEYS: Final = (
     ConfigKey("group.max.size", Kind.INT, "2147483647", "How many members a group may have."),
     ConfigKey("group.min.session.timeout.ms", Kind.INT, "6000", "The shortest session that a member may ask for."),
     ConfigKey("listeners", Kind.STRING, _UNKNOWN, "What this server listens on."),
+    ConfigKey("log.cleaner.backoff.ms", Kind.LONG, "15000", "How often logs are looked at for compaction."),
     ConfigKey("log.dirs", Kind.STRING, _UNKNOWN, "Where the logs are."),
     ConfigKey("node.id", Kind.INT, _UNKNOWN, "This server's node id."),
     ConfigKey("num.partitions", Kind.INT, _UNKNOWN, "Partitions of a topic that doesn't say how many."),

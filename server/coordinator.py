@@ -15,7 +15,7 @@ knows are passed over, and stay in the log.
 """
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
@@ -381,6 +381,10 @@ class Coordinator:
         return self._carry_out(group, group.stored(then, to_member(code), now), now)
 
     # --- queries -----------------------------------------------------------------------------------------------
+
+    def committed(self) -> Iterator[tuple[str, GroupOffsets]]:
+        """All groups that have committed something. Not to be kept."""
+        yield from self._offsets.items()
 
     def offsets_of(self, group_id: str) -> GroupOffsets | ErrorCode:
         """What the group has committed; nothing for a group that never was, which is no error. Not to be kept."""

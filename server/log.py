@@ -251,7 +251,7 @@ class Log:
         if checkpoint or self._has_small_work():
             self._job = self._whole_job(checkpoint)
         elif self._synced_size != self._active.size:
-            self._job = SyncJob(self.directory, self.end_offset, (self._active.file,))
+            self._job = SyncJob(self.directory, self.end_offset, (self._active.file,), synced_end=self.synced_end)
         self._synced_size = self._active.size
         return self._job
 
@@ -276,7 +276,15 @@ class Log:
             return None
         texts, doomed_names, doomed = tuple(self._texts.items()), tuple(self._doomed_names), tuple(self._doomed)
         job = SyncJob(
-            self.directory, self.end_offset, tuple(files), self._names_changed, texts, stored, doomed_names, doomed
+            self.directory,
+            self.end_offset,
+            tuple(files),
+            self._names_changed,
+            texts,
+            stored,
+            doomed_names,
+            doomed,
+            self.synced_end,
         )
         self._forget_work()
         return job

@@ -5,7 +5,7 @@ nobody's (cluster-rules R3). A small file that can't be understood is no torn wr
 disk lied, and the log has failed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Container, Sequence
 from itertools import pairwise
 from uuid import UUID
 
@@ -13,12 +13,15 @@ from server.leader_epochs import LeaderEpochs, parse_epochs
 from server.log_files import (
     CHECKPOINT,
     CLEANED,
+    DELETED_DIRECTORY,
     EPOCHS,
     INDEX,
     LOG,
     METADATA,
     SNAPSHOT,
+    STRAY_DIRECTORY,
     TIME_INDEX,
+    TRUSTED,
     Checkpoint,
     file_name,
     metadata_text,
@@ -38,6 +41,32 @@ def create_partition(disk: Disk, name: str, topic_id: UUID) -> Directory:
     return directory
 
 
+def partition_directory(disk: Disk, name: str, topic_id: UUID, aside: str) -> Directory:
+    """The partition's directory, made if there is none. Another topic's of that name gets the name `aside` (R3)."""
+    if name not in disk.names():
+        return create_partition(disk, name, topic_id)
+    directory = disk.make(name)
+    if topic_id_of(directory) != topic_id:
+        disk.rename(name, aside)
+        return create_partition(disk, name, topic_id)
+    if CHECKPOINT not in directory.names():
+        disk.sync()  # it is young: who made it may have been killed before it was sure
+    return directory
+
+
+def put_strays_aside(disk: Disk, held: Container[str], aside: Callable[[str], str]) -> list[str]:
+    """Give each directory that isn't `held` the name that `aside` makes of it (R3). The names of all that wait for
+    their removal, those from before too."""
+    waiting: list[str] = []
+    for name in disk.names():
+        if name.endswith((STRAY_DIRECTORY, DELETED_DIRECTORY)):
+            waiting.append(name)
+        elif name not in held:
+            waiting.append(aside(name))
+            disk.rename(name, waiting[-1])
+    return waiting
+
+
 def topic_id_of(directory: Directory) -> UUID | None:
     """The topic id that a partition's directory names; None if it doesn't, or malformed: it is nobody's (R3)."""
     if METADATA not in directory.names():
@@ -55,6 +84,17 @@ def stored_checkpoint(directory: Directory) -> Checkpoint:
         return parse_checkpoint(read_whole(directory, CHECKPOINT).decode())
     except ValueError as error:
         raise StorageError(f"{CHECKPOINT}: {error}", final=True) from error
+
+
+def stored_trusted_end(directory: Directory) -> int | None:
+    """Up to where the log is to be believed because a sync failed behind it; None: there was no such failure, or the
+    power has been off since (the mark isn't synced), and then the disk shows what it has."""
+    if TRUSTED not in directory.names():
+        return None
+    try:
+        return int(read_whole(directory, TRUSTED))
+    except ValueError:
+        return None
 
 
 def store_checkpoint(directory: Directory, checkpoint: Checkpoint) -> None:

@@ -26,6 +26,8 @@ SWAP: Final = ".swap"
 CHECKPOINT: Final = "log-checkpoint"
 EPOCHS: Final = "leader-epoch-checkpoint"
 METADATA: Final = "partition.metadata"
+TRUSTED: Final = "trusted-end"
+"""A sync has failed: what lies at this offset and behind may be in the page cache only, and is cut at the next open."""
 
 DELETED_DIRECTORY: Final = "-delete"
 STRAY_DIRECTORY: Final = "-stray"

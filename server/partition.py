@@ -22,6 +22,7 @@ from server.log import Log
 from server.now import Now
 from server.storage import StorageError
 from server.topic_rules import TopicRules
+from server.traffic import TopicTraffic
 from wire.batches import BatchHeader, read_header, stamp_append_time
 from wire.cluster import NO_LEADER
 from wire.cluster import Partition as PartitionState
@@ -32,9 +33,6 @@ ANY_EPOCH: Final = -1
 
 CONFIRM_MS: Final = 2_000
 """`leader.confirm.ms` of R2: after how long without a sign from the others a leader answers nothing unreplicated."""
-
-REFUSALS: Final = frozenset({ErrorCode.INELIGIBLE_REPLICA, ErrorCode.INVALID_REQUEST})
-"""Control looks at epochs first, so these say that nothing was changed (Kafka: Partition.handleAlterPartitionError)."""
 
 NEVER_MS: Final = 2**62
 """The deadline of who waits without one."""
@@ -91,6 +89,10 @@ class Host(Protocol):
         ...
 
 
+UNDONE: Final = frozenset({ErrorCode.INELIGIBLE_REPLICA, ErrorCode.INVALID_REQUEST, ErrorCode.OPERATION_NOT_ATTEMPTED})
+"""Control's answers by which a proposed ISR has not come to be."""
+
+
 class Waiting(NamedTuple):
     """Somebody who waits for HW to pass an offset."""
 
@@ -144,11 +146,20 @@ class Partition:
         "state",
         "topic",
         "topic_id",
+        "traffic",
         "waiting",
         "watchers",
     )
 
-    def __init__(self, node_id: int, topic: str, state: PartitionState, rules: TopicRules, host: Host) -> None:
+    def __init__(
+        self,
+        node_id: int,
+        topic: str,
+        state: PartitionState,
+        rules: TopicRules,
+        host: Host,
+        traffic: TopicTraffic | None = None,
+    ) -> None:
         self.node_id = node_id
         self.topic = topic
         self.topic_id = state.topic
@@ -156,6 +167,8 @@ class Partition:
         self.number = state.partition
         self.rules = rules
         self.host = host
+        self.traffic = traffic or TopicTraffic()
+        """Its topic's."""
         self.log: Log | None = None
         self.open_error: StorageError | None = None
         """Why there is no log and won't be one."""
@@ -300,6 +313,9 @@ class Partition:
             stamp_append_time(batch, 0, append_time_ms)
             header = read_header(batch)
         base = log.append(batch, header, self.leader_epoch)
+        traffic = self.traffic
+        traffic.messages_in += header.records_count
+        traffic.bytes_in += len(batch)
         return Stored(base, base + header.last_offset_delta, append_time_ms)
 
     def appended(self, now: Now) -> None:
@@ -408,10 +424,11 @@ class Partition:
             known.answered_ms = now.steady_ms
 
     def _consider(self, node: int, known: Follower) -> None:
-        """R6: who has all up to HW and to the start of this epoch belongs into the ISR."""
+        """R6: who has all up to HW and to the start of this epoch, synced, belongs into the ISR: a move may end with it
+        as the only replica."""
         if node in self.isr or self.proposed is not None:
             return
-        if known.end >= self.high_watermark and known.end >= self.epoch_start:
+        if known.synced_end >= self.high_watermark and known.synced_end >= self.epoch_start:
             self._propose((*self.isr, node))
 
     def shrink(self, lag_ms: int, now: Now) -> None:
@@ -429,10 +446,12 @@ class Partition:
     def altered(self, code: ErrorCode, isr: tuple[int, ...], partition_epoch: int, now: Now) -> None:
         """Control's committed answer to the proposal. Without one nothing changes: it is asked again (R1).
 
-        Only a no to what was proposed ends it. Any other error says that control knows more than we do, perhaps that
-        the proposed member leads by now (NEW_LEADER_ELECTED): until the image says so too, it goes on to count.
+        Only where control says that it wasn't done, and nothing else was, is it as if never proposed. Every other error
+        means that control knows more than is known here: the proposed members count until the image says what is so.
+        NEW_LEADER_ELECTED above all: it was done, and a move ended by it, so one of those members leads by now; what HW
+        passed without them would be acknowledged here and lost there (as Kafka's Partition.handleAlterPartitionError).
         """
-        if code in REFUSALS:
+        if code in UNDONE:
             self.proposed = None
         elif not code and partition_epoch > self.partition_epoch:
             self._commit_isr(isr, partition_epoch)

@@ -9,6 +9,10 @@
     FSYNC                   always (default), interval or never
     AUTO_CREATE_TOPICS      true (default) or false
     RACK                    where it stands
+    GROUP_INITIAL_REBALANCE_DELAY_MS           how long a new group waits for more members (default 3000)
+    GROUP_MIN_SESSION_TIMEOUT_MS, GROUP_MAX_SESSION_TIMEOUT_MS   what members may ask for (default 6000 and 1800000)
+    LOG_CLEANER_BACKOFF_MS  how often logs are looked at for compaction (default 15000)
+    NUM_PARTITIONS, DEFAULT_REPLICATION_FACTOR, OFFSETS_PARTITIONS   control's, for DescribeConfigs
 
 A server keeps its ports across respawns, since some clients (aiokafka, sarama) never look for it anywhere else.
 """
@@ -18,6 +22,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from server.group_words import GroupSettings
 from server.log_settings import Fsync
 from server.settings import SettingError
 
@@ -25,12 +30,28 @@ CLIENT: Final = "CLIENT"
 INTERNAL: Final = "INTERNAL"
 EXTERNAL: Final = "EXTERNAL"
 PORT_SETTINGS: Final[Mapping[str, str]] = {CLIENT: "KAFKA_PORT", INTERNAL: "INTERNAL_PORT", EXTERNAL: "EXTERNAL_PORT"}
+KAFKA_NAMES: Final[Mapping[str, str]] = {
+    "AUTO_CREATE_TOPICS": "auto.create.topics.enable",
+    "DEFAULT_REPLICATION_FACTOR": "default.replication.factor",
+    "GROUP_INITIAL_REBALANCE_DELAY_MS": "group.initial.rebalance.delay.ms",
+    "GROUP_MAX_SESSION_TIMEOUT_MS": "group.max.session.timeout.ms",
+    "GROUP_MIN_SESSION_TIMEOUT_MS": "group.min.session.timeout.ms",
+    "LOG_CLEANER_BACKOFF_MS": "log.cleaner.backoff.ms",
+    "NUM_PARTITIONS": "num.partitions",
+    "OFFSETS_PARTITIONS": "offsets.topic.num.partitions",
+    "RACK": "broker.rack",
+}
+"""What DescribeConfigs calls them."""
+
+MAX_INT: Final = 2**31 - 1
+
 ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::", ""})
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """`ports` by listener; 0: the last run's, or any. `advertised`: EXTERNAL's, None: there is no such listener."""
+    """`ports` by listener; 0: the last run's, or any. `advertised`: EXTERNAL's, None: there is no such listener.
+    `told`: what was given, in Kafka's names."""
 
     control: str
     secret: str | None
@@ -42,6 +63,9 @@ class QueueSettings:
     fsync: Fsync
     auto_create: bool
     rack: str | None
+    groups: GroupSettings
+    cleaner_backoff_ms: int
+    told: Mapping[str, str]
 
     def advertise(self, bound: Mapping[str, int]) -> dict[str, tuple[str, int]]:
         """What control is told about listeners on the ports `bound`."""
@@ -74,7 +98,24 @@ def read_queue_settings(environ: Mapping[str, str], hostname: str) -> QueueSetti
         fsync=_fsync(environ.get("FSYNC") or "always"),
         auto_create=(environ.get("AUTO_CREATE_TOPICS") or "true").lower() == "true",
         rack=environ.get("RACK") or None,
+        groups=_groups(environ),
+        cleaner_backoff_ms=max(1, _number(environ, "LOG_CLEANER_BACKOFF_MS", 15_000)),
+        told={name: environ[ours] for ours, name in KAFKA_NAMES.items() if environ.get(ours)},
     )
+
+
+def _groups(environ: Mapping[str, str]) -> GroupSettings:
+    usual = GroupSettings()
+    found = GroupSettings(
+        min_session_timeout_ms=_number(environ, "GROUP_MIN_SESSION_TIMEOUT_MS", usual.min_session_timeout_ms),
+        max_session_timeout_ms=_number(environ, "GROUP_MAX_SESSION_TIMEOUT_MS", usual.max_session_timeout_ms),
+        initial_rebalance_delay_ms=_number(
+            environ, "GROUP_INITIAL_REBALANCE_DELAY_MS", usual.initial_rebalance_delay_ms
+        ),
+    )
+    if found.max_session_timeout_ms < found.min_session_timeout_ms:
+        raise SettingError("GROUP_MAX_SESSION_TIMEOUT_MS is smaller than GROUP_MIN_SESSION_TIMEOUT_MS")
+    return found
 
 
 def ports_text(ports: Mapping[str, int]) -> bytes:
@@ -102,7 +143,11 @@ def _fsync(text: str) -> Fsync:
 
 
 def _port(environ: Mapping[str, str], name: str) -> int:
-    text = environ.get(name) or "0"
-    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
-        raise SettingError(f"{name} must be a whole number from 0 to 65535, not {text!r}")
+    return _number(environ, name, 0, 65535)
+
+
+def _number(environ: Mapping[str, str], name: str, usual: int, highest: int = MAX_INT) -> int:
+    text = environ.get(name) or str(usual)
+    if not (text.isascii() and text.isdigit() and int(text) <= highest):
+        raise SettingError(f"{name} must be a whole number from 0 to {highest}, not {text[:20]!r}")
     return int(text)

@@ -19,8 +19,15 @@ from typing import Final
 
 from server.indexes import OFFSET_ENTRY, TIME_ENTRY, SparseIndex
 from server.log import Log
-from server.log_dirs import remove_segment, snapshots_up_to, stored_checkpoint, stored_epochs, tidy
-from server.log_files import INDEX, LOG, SNAPSHOT, SWAP, TIME_INDEX, Checkpoint, file_name, offset_in
+from server.log_dirs import (
+    remove_segment,
+    snapshots_up_to,
+    stored_checkpoint,
+    stored_epochs,
+    stored_trusted_end,
+    tidy,
+)
+from server.log_files import INDEX, LOG, SNAPSHOT, SWAP, TIME_INDEX, TRUSTED, Checkpoint, file_name, offset_in
 from server.log_settings import Fsync, LogSettings
 from server.producers import Producers, SnapshotError
 from server.segment import MAX_RELATIVE, Segment
@@ -36,13 +43,16 @@ def open_log(
 ) -> Log:
     """The log in `directory`, recovered and synced; a new one if there is none.
 
-    `distrust`: believe nothing above the recovery point, because a sync failed before (R8). Raises StorageError; the
-    log has failed if that is `final`.
+    `distrust`: believe nothing above the recovery point, because the machine went down without syncs. Where a sync
+    failed before, nothing is believed above what was surely synced then (R8). Raises StorageError; the log has failed
+    if that is `final`.
     """
     checkpoint = stored_checkpoint(directory)
+    marked = stored_trusted_end(directory)
+    trusted_end = _trusted_end(checkpoint, marked, distrust)
     _finish_swaps(directory)
     bases = tidy(directory, checkpoint)
-    recovery = _Recovery(directory, settings, checkpoint, distrust)
+    recovery = _Recovery(directory, settings, checkpoint, trusted_end)
     recovery.load(bases)
     snapshots = snapshots_up_to(directory, recovery.end_offset)
     producers = replay_producers(directory, recovery.segments, snapshots, checkpoint)
@@ -50,7 +60,17 @@ def open_log(
     log.drop_old_segments()
     if recovery.scanned:
         _make_sure(log, recovery.scanned)
+    if TRUSTED in directory.names():
+        directory.remove(TRUSTED)
+        directory.sync()
     return log
+
+
+def _trusted_end(checkpoint: Checkpoint, marked: int | None, distrust: bool) -> int | None:
+    """None: whatever is sound is believed. What lies below the recovery point always is."""
+    if distrust:
+        return checkpoint.recovery_point
+    return None if marked is None else max(marked, checkpoint.recovery_point)
 
 
 def replay_producers(
@@ -82,14 +102,16 @@ def _newest_snapshot(directory: Directory, snapshots: Sequence[int]) -> tuple[Pr
 class _Recovery:
     """Loads segment after segment; `scanned` are those above the recovery point, whose bytes must be synced again."""
 
-    def __init__(self, directory: Directory, settings: LogSettings, checkpoint: Checkpoint, distrust: bool) -> None:
+    def __init__(
+        self, directory: Directory, settings: LogSettings, checkpoint: Checkpoint, trusted_end: int | None
+    ) -> None:
         self.segments: list[Segment] = []
         self.scanned: list[Segment] = []
         self.epochs = stored_epochs(directory)
         self._checkpoint = checkpoint
         self._directory = directory
         self._interval = settings.index_interval_bytes
-        self._distrust = distrust
+        self._trusted_end = trusted_end
         self._names = frozenset(directory.names())
 
     @property
@@ -140,7 +162,7 @@ class _Recovery:
 
     def _load_rest(self, bases: Sequence[int]) -> Sequence[int]:
         """The segment of the recovery point and those behind it; returns the segments behind the log's end."""
-        if len(bases) == 1 and not self._distrust and self._load_clean(bases[0]):
+        if len(bases) == 1 and self._trusted_end is None and self._load_clean(bases[0]):
             return ()
         if bases:
             self.epochs.cut_end(bases[0])
@@ -175,11 +197,12 @@ class _Recovery:
                 break
             self.epochs.begin(header.leader_epoch, header.base_offset)
             segment.note(header.size_bytes, header.last_offset, header.max_timestamp_ms)
-        return segment.size != segment.file.size or self._distrust
+        is_end = self._trusted_end is not None and segment.next_offset >= self._trusted_end
+        return segment.size != segment.file.size or is_end
 
     def _follows(self, header: BatchHeader, segment: Segment) -> bool:
         """Offsets and epochs may jump ahead, as compaction leaves gaps. The CRC covers neither of them."""
-        if self._distrust and header.base_offset >= self._checkpoint.recovery_point:
+        if self._trusted_end is not None and header.last_offset >= self._trusted_end:
             return False
         is_next = header.base_offset >= segment.next_offset and header.last_offset_delta >= 0
         is_near = header.last_offset - segment.base_offset <= MAX_RELATIVE

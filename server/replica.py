@@ -5,10 +5,11 @@ counts as `other`, or a scanner would grow them without end.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from server.exposition import family, gauge, labels
 from wire.exchange import Request, Response, error_response, json_response
 
 HOME_FORMAT: Final = "Hello from Server: {id}"
@@ -43,11 +44,16 @@ class Replica:
         self._started_at = started_at
         self._gauges = gauges
         self._counts: Counter[tuple[str, int]] = Counter()
+        self._more: list[Callable[[], str]] = []
         self._routes: dict[str, Callable[[], Response]] = {
             "/home": lambda: self._home,
             "/heartbeat": lambda: self._heartbeat,
             "/metrics": self._metrics,
         }
+
+    def add_metrics(self, text: Callable[[], str]) -> None:
+        """Whole families of somebody else's, asked for with every reading."""
+        self._more.append(text)
 
     def answer(self, request: Request) -> Response:
         """The answer to `request`, counted. The handler of a `wire.aio.service.Service`."""
@@ -68,28 +74,19 @@ class Replica:
         """All counters in Prometheus's text format."""
         gauges = self._gauges()
         counts = sorted(self._counts.items())
-        requests = [(f'{{path="{path}",code="{code}"}}', count) for (path, code), count in counts]
-        refused = [(f'{{code="{code}"}}', count) for code, count in sorted(gauges.refused.items())]
+        requests = [(labels({"path": path, "code": code}), count) for (path, code), count in counts]
+        refused = [(labels({"code": code}), count) for code, count in sorted(gauges.refused.items())]
         return "".join(
             (
-                _family("carousel_replica_requests_total", "counter", "Requests answered.", requests),
-                _family("carousel_replica_refused_total", "counter", "Requests refused unread.", refused),
-                _gauge("carousel_replica_in_flight", "Requests being answered.", gauges.in_flight),
-                _gauge("carousel_replica_connections", "Open connections.", gauges.connections),
-                _gauge("process_start_time_seconds", "Start, Unix time.", round(self._started_at, 3)),
-                _gauge("process_resident_memory_bytes", "Resident memory.", gauges.resident_bytes),
+                family("carousel_replica_requests_total", "counter", "Requests answered.", requests),
+                family("carousel_replica_refused_total", "counter", "Requests refused unread.", refused),
+                gauge("carousel_replica_in_flight", "Requests being answered.", gauges.in_flight),
+                gauge("carousel_replica_connections", "Open connections.", gauges.connections),
+                gauge("process_start_time_seconds", "Start, Unix time.", round(self._started_at, 3)),
+                gauge("process_resident_memory_bytes", "Resident memory.", gauges.resident_bytes),
+                *(text() for text in self._more),
             )
         )
-
-
-def _family(name: str, kind: str, text: str, samples: Sequence[tuple[str, float]]) -> str:
-    lines = [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
-    lines += [f"{name}{labels} {value}" for labels, value in samples]
-    return "\n".join(lines) + "\n"
-
-
-def _gauge(name: str, text: str, value: float) -> str:
-    return _family(name, "gauge", text, [("", value)])
 
 
 _METHOD_NOT_ALLOWED: Final = error_response(405, "only GET and HEAD are answered here", (("Allow", "GET, HEAD"),))

@@ -5,16 +5,18 @@ nothing is removed before the checkpoint that no longer needs it is. Each sync b
 after the other, and some power cut then breaks a promise.
 """
 
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
-from server.log_files import CHECKPOINT, Checkpoint
+from server.log_files import CHECKPOINT, TRUSTED, Checkpoint
 from server.segment import Segment
-from server.storage import Directory, File, write_whole
+from server.storage import PARTIAL, Directory, File, StorageError, write_whole
 
 
 @dataclass(frozen=True, slots=True)
 class SyncJob:
-    """What the disk has to do so that all below `end_offset` is sure. `run` it once."""
+    """What the disk has to do so that all below `end_offset` is sure, as what lies below `synced_end` is. `run` it
+    once."""
 
     directory: Directory
     end_offset: int
@@ -24,9 +26,27 @@ class SyncJob:
     checkpoint: Checkpoint | None = None
     doomed_names: tuple[str, ...] = ()
     doomed: tuple[Segment, ...] = ()
+    synced_end: int = 0
 
     def run(self) -> None:
         """Raises StorageError; then the log has failed for good, and `Log.fail` must hear of it."""
+        try:
+            self._run()
+        except StorageError:
+            self._distrust_the_rest()
+            raise
+
+    def _distrust_the_rest(self) -> None:
+        """R8: after a failed sync the kernel shows bytes as clean that never reached the disk, and a process that
+        starts on the same page cache would believe them. So the mark may lie in that cache too, and isn't synced."""
+        with suppress(StorageError):
+            if TRUSTED in self.directory.names():
+                return  # the log was just being recovered: what was known then still holds
+            with closing(self.directory.create(TRUSTED + PARTIAL)) as file:
+                file.append(b"%d\n" % self.synced_end)
+            self.directory.rename(TRUSTED + PARTIAL, TRUSTED)
+
+    def _run(self) -> None:
         for file in self.files:
             file.sync()
         for name, content in self.texts:

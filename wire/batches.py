@@ -129,7 +129,8 @@ def read_header(data: Data, at: int = 0) -> BatchHeader:
         raise _corrupt(f"{len(data) - at} bytes where a batch's header of {HEADER_SIZE} should be")
     header = BatchHeader._make(_HEADER.unpack_from(data, at))
     if header.magic != MAGIC:
-        raise _invalid(f"message format {header.magic}, where only {MAGIC} is known")
+        known = 0 <= header.magic < MAGIC  # by Kafka, which has forgotten how to read them
+        raise (_invalid if known else _corrupt)(f"message format {header.magic}, where only {MAGIC} is spoken")
     if header.batch_length < HEADER_SIZE - LENGTH_END:
         raise _corrupt(f"a batch of length {header.batch_length}, smaller than its header")
     return header
@@ -206,11 +207,11 @@ def check_produced(records: memoryview | None, version: int) -> BatchHeader:
     Raises BatchError with the codes of Kafka's ProduceRequest.validateRecords and LogValidator: CORRUPT_MESSAGE,
     INVALID_RECORD, INVALID_TIMESTAMP, UNSUPPORTED_COMPRESSION_TYPE. Size limits are the topic's.
     """
-    if not records:
+    if not records or len(records) < HEADER_SIZE:
         raise _invalid("no record batch")
     header = read_header(records)
-    if header.size_bytes < len(records):
-        raise _invalid("more than one record batch")
+    if header.size_bytes != len(records):
+        raise _invalid("not one whole record batch")
     check_crc(records, 0, header)
     if header.base_offset or header.records_count != header.last_offset_delta + 1 or header.last_offset_delta < 0:
         raise _invalid(f"{header.records_count} records from {header.base_offset} to {header.last_offset}")

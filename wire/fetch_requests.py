@@ -74,7 +74,7 @@ class FetchRequest(NamedTuple):
 
 
 def read_fetch(version: int, frame: memoryview, at: int) -> FetchRequest:
-    """The request whose body begins at `at` and ends with the frame. Raises WireError."""
+    """The request whose body begins at `at`; bytes behind it are skipped (`wire.messages.decode`). Raises WireError."""
     return _USUAL[version](version, frame, at) or _read_any(version, frame, at)
 
 
@@ -88,7 +88,6 @@ def _read_any(version: int, frame: memoryview, at: int) -> FetchRequest:
     cluster_id, replica_epoch = None, -1
     if flexible:
         cluster_id, replica_id, replica_epoch = _request_tags(reader, version, replica_id)
-    reader.expect_end()
     return FetchRequest._make((replica_id, replica_epoch, *limits, topics, forgotten, rack_id, cluster_id))
 
 

@@ -39,7 +39,7 @@ class ProduceRequest(NamedTuple):
 
 
 def read_produce(version: int, frame: memoryview, at: int) -> ProduceRequest:
-    """The request whose body begins at `at` and ends with the frame. Raises WireError."""
+    """The request whose body begins at `at`; bytes behind it are skipped (`wire.messages.decode`). Raises WireError."""
     return _USUAL[version](frame, at) or _read_any(version, frame, at)
 
 
@@ -53,7 +53,6 @@ def _read_any(version: int, frame: memoryview, at: int) -> ProduceRequest:
         reader.skip_tags()
     else:
         topics = _legacy_topics(reader)
-    reader.expect_end()
     return ProduceRequest(transactional_id, acks, timeout_ms, topics)
 
 

@@ -6,17 +6,19 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Generator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic  # pyright: ignore[reportPrivateImportUsage]
 
 from analysis.door_bench.accounting import tree
 from analysis.kafka_peer import Kafka
-from analysis.running import running
+from analysis.running import Running, running, wait_until
 
 TOPIC_S: Final = 30.0
+REGISTERED_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,10 @@ class Engine:
     def create_topic(self, name: str, partitions: int) -> None:
         """Raises KafkaException."""
         admin = AdminClient({"bootstrap.servers": self.bootstrap})
-        for made in admin.create_topics([NewTopic(name, partitions, 1)], request_timeout=TOPIC_S).values():
-            made.result(TOPIC_S)
+        new = [NewTopic(name, partitions, 1)]
+        answers: dict[str, Future[None]] = admin.create_topics(new, request_timeout=TOPIC_S)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        for answer in answers.values():
+            answer.result(TOPIC_S)
 
 
 @contextlib.contextmanager
@@ -48,14 +52,26 @@ def kafka(synced: bool, parent: Path) -> Generator[Engine]:
 def carousel(synced: bool, parent: Path) -> Generator[Engine]:
     """One replica behind the whole system, which is idle: clients speak to the replica directly."""
     directory = Path(tempfile.mkdtemp(prefix="carousel-", dir=parent))
-    flags = ("--fsync", "always" if synced else "never", "--workers", "1", "--queue-port", "0")
+    flags = ("--queue-fsync", "always" if synced else "never", "--workers", "1", "--queue-port", "0")
     try:
         with running(*flags, replicas=1, state_dir=directory) as system:
-            servers = [child["pid"] for child in system.children("replica")]
-            bootstrap = system.cluster()["queue"]["bootstrap"]
-            yield Engine("carousel", bootstrap, system.started_s, lambda: servers, lambda: tree(system.process.pid))
+            waited_s = wait_until(lambda: bool(_bootstrap(system)), REGISTERED_S, "the server's registration")
+            started_s = system.started_s + waited_s
+            yield Engine(
+                "carousel",
+                _bootstrap(system),
+                started_s,
+                lambda: [child["pid"] for child in system.children("replica")],
+                lambda: tree(system.process.pid),
+            )
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _bootstrap(system: Running) -> str:
+    """Where clients begin; "" before the first server has registered."""
+    bootstrap: str = system.cluster()["queue"]["bootstrap"]
+    return bootstrap
 
 
 ENGINES: Final = {"carousel": carousel, "kafka": kafka}

@@ -22,6 +22,10 @@ BATCH: Final = 10_000
 """Messages that one call of the consumer may bring."""
 QUEUED: Final = 100_000
 """Librdkafka's own limit of messages under way; at it, the producer is served and tries again."""
+PAUSE_MS: Final = 10
+"""How long librdkafka asks for nothing once it holds 100 000 messages that nobody took. Its default of a second would
+be most of what is measured, and punish whichever server fills the client faster: 5 such seconds in a million messages
+at one of them, 2 at the other."""
 WARM: Final = 200
 """Synchronous sends before those that count."""
 
@@ -59,6 +63,7 @@ def consume(bootstrap: str, topic: str, count: int, size: int) -> list[float]:
             "group.id": "bench",
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
+            "fetch.queue.backoff.ms": PAUSE_MS,
         }
     )
     partitions = consumer.list_topics(topic, PATIENCE_S).topics[topic].partitions

@@ -38,14 +38,15 @@ class Measurement:
     pss_bytes: int
 
 
-def rounds(scenario: Scenario, engines: Sequence[Engine], count: int) -> Iterator[Measurement]:
-    """One measurement after another, as they are made. Raises RuntimeError with the client's words if a load fails."""
+def rounds(scenario: Scenario, engines: Sequence[Engine], count: int, part: float = 1.0) -> Iterator[Measurement]:
+    """One measurement after another, as they are made, each of `part` of the scenario's messages. Raises RuntimeError
+    with the client's words if a load fails."""
     named = {engine.name: engine for engine in engines}
     for engine in engines:
-        _all_loads(scenario, engine, -1, 0.1)
+        _all_loads(scenario, engine, -1, part / 10)
     for number in range(count):
         for name in turned(list(named), number):
-            yield from _all_loads(scenario, named[name], number, 1.0)
+            yield from _all_loads(scenario, named[name], number, part)
 
 
 def _all_loads(scenario: Scenario, engine: Engine, number: int, part: float) -> list[Measurement]:
@@ -64,6 +65,8 @@ def _measure(scenario: Scenario, engine: Engine, number: int, load: str, topic: 
     before = cpu_times(everything)
     told = ask(load, engine.bootstrap, topic, count, scenario.size)
     after = cpu_times(everything)
+    if engine.servers() != servers:
+        raise RuntimeError(f"{engine.name}: a server was started anew while it was measured")
     of_servers = {pid: time for pid, time in after.items() if pid in servers}
     millions = count / 1e6
     return Measurement(

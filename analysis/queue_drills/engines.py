@@ -154,7 +154,7 @@ def carousel(servers: int, parent: Path) -> Generator[Engine]:
     """Its bootstrap is the front door's pass-through, which stays when servers come and go."""
     directory = Path(tempfile.mkdtemp(prefix="carousel-", dir=parent))
     try:
-        flags = ("--fsync", "always", "--workers", "1", "--queue-port", str(free_ports(1)[0]))
+        flags = ("--queue-fsync", "always", "--workers", "1", "--queue-port", str(free_ports(1)[0]))
         with running(*flags, replicas=servers, state_dir=directory) as system:
             yield CarouselEngine(system, servers)
     finally:

@@ -9,7 +9,7 @@ import signal
 import socket
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from loadbalancer.aio.queue_control import QueueControl, load_tail
 from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.aio.resolver import Resolver
 from loadbalancer.aio.tickets import Tickets
-from loadbalancer.containers import DockerOptions
+from loadbalancer.containers import EXTERNAL_PORT, HOST_ALIAS, DockerOptions
 from loadbalancer.counters import Totals
 from loadbalancer.disk.keeper import Keeper
 from loadbalancer.disk.secret import cluster_secret
@@ -40,6 +40,7 @@ from loadbalancer.queue_words import QueueSettings
 from loadbalancer.ring import RingSpec
 from loadbalancer.settings import BACKEND, Paths, Settings, worker_count
 from loadbalancer.spawn.base import Runtime, RuntimeLost
+from loadbalancer.spawn.container_self import IN_CONTAINER
 from loadbalancer.spawn.fake import FakeRuntime
 from loadbalancer.spawn.link import Link
 from loadbalancer.spawn.process import ProcessOptions, ProcessRuntime
@@ -104,11 +105,21 @@ class Assembly:
             tail, lost = Tail(Image(generation)), True
         return QueueControl(
             tail, queue_settings(self.settings), keeper,
-            lambda event: self.controller.send(event), self._remark, lost=lost,
+            lambda event: self.controller.send(event), self._remark, self._listens, lost=lost,
         )  # fmt: skip
 
     def _remark(self, kind: str, about: str, reason: str) -> None:
         self.controller.remark(kind, about, reason)
+
+    def _listens(self, listeners: Mapping[int, Mapping[str, tuple[str, int]]]) -> None:
+        """Which listener the front door's ports lead to: what it advertises must lead back here. A container's own
+        address is not what it advertises there."""
+        if self.settings.runtime == "docker":
+            self.controller.listens(
+                {node: ("", EXTERNAL_PORT) for node, found in listeners.items() if "EXTERNAL" in found}
+            )
+        else:
+            self.controller.listens({node: found["CLIENT"] for node, found in listeners.items() if "CLIENT" in found})
 
     async def _serve_queue(self, queue: QueueControl, stack: contextlib.AsyncExitStack) -> None:
         """Before any server is started or adopted: it looks for the link at once."""
@@ -181,9 +192,12 @@ class Assembly:
             self._totals.end(pid)
 
     def _stepped(self) -> None:
-        """Tell the supervisor, once, when everyone who is wanted serves."""
-        healthy = self._states()["healthy"]
-        if not self._told_ready and healthy >= self.controller.fleet.target():
+        """Tell the supervisor, once, when everyone who is wanted serves, the queue too."""
+        if self._told_ready:
+            return
+        healthy, target = self._states()["healthy"], self.controller.fleet.target()
+        served = target if self.queue is None else self.queue.queue.view()["brokers"]
+        if min(healthy, served) >= target:
             self._told_ready = True
             self.controller.start(self._report_ready(healthy))
 
@@ -203,7 +217,8 @@ class Assembly:
         return answer if self.queue is None else {**answer, "queue": self._describe_queue(self.queue, view["replicas"])}
 
     def _describe_queue(self, queue: QueueControl, replicas: list[dict[str, Any]]) -> dict[str, Any]:
-        """Adds each replica's `queue_address`, where its clients on this host connect."""
+        """Adds each replica's `queue_address`, where its clients on this host connect. `bootstrap` is the front door's
+        port for the queue, which leads to any of them; without one, their own addresses."""
         brokers = queue.tail.image.brokers
         addresses: list[str] = []
         for replica in replicas:
@@ -212,7 +227,7 @@ class Assembly:
             shown = f"{address[0]}:{address[1]}" if address else None
             replica["queue_address"] = shown
             addresses += [shown] if shown else []
-        return {"bootstrap": ",".join(addresses), **queue.queue.view()}
+        return {"bootstrap": _front_door(self._paths.ports) or ",".join(addresses), **queue.queue.view()}
 
     def replicas(self) -> dict[str, Any]:
         return self.controller.fleet.replicas()
@@ -314,7 +329,6 @@ def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
     """What a server is told of the queue. Raises OSError, if the secret can't be kept."""
     if not settings.has_queue:
         return {}
-    secret = cluster_secret(paths.secret)
     common = {
         "CAROUSEL_CLUSTER": settings.cluster_id,
         "FSYNC": settings.queue_fsync,
@@ -322,11 +336,20 @@ def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
         "DEFAULT_REPLICATION_FACTOR": str(settings.replication_factor),
         "AUTO_CREATE_TOPICS": "true" if settings.auto_create_topics else "false",
         "OFFSETS_PARTITIONS": str(settings.offsets_partitions),
+        "GROUP_INITIAL_REBALANCE_DELAY_MS": _ms(settings.group_initial_rebalance_delay),
+        "GROUP_MIN_SESSION_TIMEOUT_MS": _ms(settings.group_min_session_timeout),
+        "GROUP_MAX_SESSION_TIMEOUT_MS": _ms(settings.group_max_session_timeout),
+        "LOG_CLEANER_BACKOFF_MS": _ms(settings.cleaner_backoff),
     }
     if settings.runtime == "docker":
-        host = settings.link_host or socket.gethostname()
-        return {**common, "CONTROL": f"{host}:{settings.link_port}", "CLUSTER_SECRET": secret}
+        host = settings.link_host or (socket.gethostname() if IN_CONTAINER.exists() else HOST_ALIAS)
+        return {**common, "CONTROL": f"{host}:{settings.link_port}"}
+    cluster_secret(paths.secret)
     return {**common, "CONTROL": f"unix:{paths.queue_socket}", "CLUSTER_SECRET_FILE": str(paths.secret)}
+
+
+def _ms(seconds: float) -> str:
+    return str(round(seconds * 1000))
 
 
 def docker_options(settings: Settings, paths: Paths) -> DockerOptions:
@@ -341,6 +364,8 @@ def docker_options(settings: Settings, paths: Paths) -> DockerOptions:
         home_format=settings.home_format,
         id_kind=settings.id_kind,
         env=queue_env(settings, paths),
+        secret=cluster_secret(paths.secret) if settings.has_queue else "",
+        advertised=(settings.queue_advertised_host, settings.queue_port + 1),
     )
 
 
@@ -363,6 +388,7 @@ def fleet_settings(settings: Settings, respawns: bool) -> FleetSettings:
         name_prefix=settings.name_prefix,
         weights=tuple(backend_weights(settings).items()),
         queue=settings.has_queue,
+        queue_slots=settings.queue_slots,
         leave_timeout_s=settings.leave_timeout,
     )
 
@@ -380,6 +406,16 @@ def fleet_event(number: int, command: r.Add | r.Remove | r.Drain | r.Undrain | r
             return f.UndrainRequested(number, command.name)
         case r.SetWeight():
             return f.WeightRequested(number, command.name, command.weight)
+
+
+def _front_door(ports: Path) -> str | None:
+    """HOST:PORT of the port for the queue, as the supervisor has bound it; None: there is none."""
+    try:
+        found = json.loads(ports.read_text())
+        host, _, _ = found["url"].removeprefix("http://").rpartition(":")
+        return f"{host}:{found['queue']}" if found["queue"] else None
+    except (OSError, ValueError, KeyError):
+        return None
 
 
 def _least_generation(snapshot: Path) -> int:

@@ -9,7 +9,8 @@ Everything here runs in control's loop. Flask's threads come in through `submit`
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from loadbalancer import fleet_words as f
@@ -20,6 +21,7 @@ from loadbalancer.fleet import Fleet
 from loadbalancer.health import ProbeTarget
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
+from loadbalancer.queue_places import Listeners, with_listeners
 from loadbalancer.queue_words import Ended
 from loadbalancer.snapshot import Epoch, Member, Snapshot
 from loadbalancer.spawn.base import NameInUse, Runtime, SpawnError
@@ -46,6 +48,13 @@ class Queue(Protocol):
     def tell_members(self, wanted: frozenset[int], leaving: frozenset[int], joining: frozenset[int]) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """The queue's listeners are elsewhere: the front door's ports for it lead there."""
+
+    listeners: Listeners
+
+
 class Controller:
     """Owns the fleet; everybody else sends it events. `generation` is this control's, committed before."""
 
@@ -64,7 +73,8 @@ class Controller:
         self._tickets = tickets
         self._on_step = on_step
         self.queue = queue
-        self._inbox: asyncio.Queue[f.Event | f.Note] = asyncio.Queue()
+        self._listeners: Listeners = {}
+        self._inbox: asyncio.Queue[f.Event | f.Note | Moved] = asyncio.Queue()
         self._jobs: set[asyncio.Task[None]] = set()
         self._kept: dict[str, Any] | None = None
         self._unsaved: list[Event] = []
@@ -84,12 +94,12 @@ class Controller:
             for job in self._jobs:
                 job.cancel()
 
-    async def step(self, event: f.Event | f.Note) -> None:
+    async def step(self, event: f.Event | f.Note | Moved) -> None:
         """Take one event from its hearing to its effects. For `run`, and for the first event before it."""
         loop = asyncio.get_running_loop()
-        effects = [event] if isinstance(event, f.Note) else self.fleet.step(event, loop.time())
+        effects = self._hear(event, loop.time())
         if any(isinstance(effect, f.Publish) for effect in effects):
-            self._members = self.layout.settle(self.fleet.members())
+            self._members = with_listeners(self.layout.settle(self.fleet.members()), self._listeners)
         notes = [effect for effect in effects if isinstance(effect, f.Note)]
         events = [self.events.make(time.time(), note.kind, note.replica, note.reason) for note in notes]
         await self._commit(events)
@@ -100,6 +110,16 @@ class Controller:
             self._carry_out(effect)
         self._schedule(loop)
         self._on_step()
+
+    def _hear(self, event: f.Event | f.Note | Moved, now: float) -> Sequence[f.Effect]:
+        match event:
+            case f.Note():
+                return [event]
+            case Moved():
+                self._listeners = event.listeners
+                return [f.Publish()]
+            case _:
+                return self.fleet.step(event, now)
 
     async def _commit(self, events: list[Event]) -> None:
         """Keep the record if it changed, and the events; what failed is made up for by the next step's."""
@@ -192,6 +212,10 @@ class Controller:
 
     def exited(self, name: str, handle: str, reason: str) -> None:
         self.send(f.Exited(name, handle, reason))
+
+    def listens(self, listeners: Listeners) -> None:
+        """Where the front door's ports for the queue are to lead from now on."""
+        self._inbox.put_nowait(Moved(listeners))
 
     def remark(self, kind: str, name: str, reason: str) -> None:
         """Something worth keeping that is no business of the fleet's."""

@@ -40,7 +40,8 @@ class Keeper(Protocol):
 
 
 class QueueControl:
-    """`tail` is what `load_tail` found. `tell_fleet` takes fleet events, `remark` what is for the event log."""
+    """`tail` is what `load_tail` found. `tell_fleet` takes fleet events, `remark` what is for the event log,
+    `tell_listeners` where servers listen (by node id, then by the listener's name) when that has changed."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class QueueControl:
         keeper: Keeper,
         tell_fleet: Callable[[f.Event], None],
         remark: Callable[[str, str, str], None],
+        tell_listeners: Callable[[Mapping[int, Mapping[str, tuple[str, int]]]], None] = lambda _: None,
         *,
         lost: bool = False,
     ) -> None:
@@ -60,6 +62,8 @@ class QueueControl:
         self._keeper = keeper
         self._tell_fleet = tell_fleet
         self._remark = remark
+        self._tell_listeners = tell_listeners
+        self._listeners: dict[int, Mapping[str, tuple[str, int]]] = {}
         self._inbox: asyncio.Queue[q.Event] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._logged = 0  # records behind the last snapshot
@@ -95,6 +99,7 @@ class QueueControl:
         for effect in effects:
             self._carry_out(effect)
         self._tell_holdings()
+        self._tell_moved()
         self._call_for_copies()
         self._schedule(loop)
 
@@ -130,6 +135,14 @@ class QueueControl:
         if holdings != self._told:
             self._told = holdings
             self._tell_fleet(holdings)
+
+    def _tell_moved(self) -> None:
+        """Fenced ones too, as their servers come back with the same addresses; but nobody who has yet to take part."""
+        brokers = self.tail.image.brokers
+        listeners = {node_id: broker.listeners for node_id, broker in brokers.items() if broker.served >= 0}
+        if listeners != self._listeners:
+            self._listeners = listeners
+            self._tell_listeners(listeners)
 
     def _call_for_copies(self) -> None:
         """Who is registered comes again, is refused, and offers what it has."""

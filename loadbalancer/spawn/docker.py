@@ -151,6 +151,9 @@ class DockerRuntime:
         """Start what was created. Raises SpawnError when that fails, or it has ended already; it is then removed."""
         self._beginning[handle] = ""
         try:
+            if self.options.secret:
+                archive = containers.secret_archive(self.options.secret)
+                await self._call(self._engine.unpack, handle, containers.DATA_DIR, archive)
             await self._call(self._engine.start, handle)
             instance = await self._read(handle)
             if reason := self._beginning[handle]:

@@ -67,6 +67,10 @@ class Engine(Protocol):
 
     def pull(self, image: str) -> None: ...
 
+    def unpack(self, container: str, path: str, archive: bytes) -> None:
+        """Put a tar archive's files below `path`, which must be a volume's where the root is read-only."""
+        ...
+
     def start(self, container: str) -> None:
         """Raises Refused, with the engine's reason (no such command …)."""
         ...
@@ -139,6 +143,10 @@ class DockerEngine:
     def pull(self, image: str) -> None:
         with _answers():
             self._client.images.pull(image)
+
+    def unpack(self, container: str, path: str, archive: bytes) -> None:
+        with _answers():
+            self._client.api.put_archive(container, path, archive)
 
     def start(self, container: str) -> None:
         with _answers():

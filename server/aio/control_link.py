@@ -12,6 +12,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
@@ -47,6 +48,10 @@ FIRST_DELAY_S: Final = 0.05
 MAX_DELAY_S: Final = 1.0
 """Between dials, each at random between half of it and all: control's restart takes a second, and servers go on."""
 
+SETTLE_S: Final = 1.0
+"""How long the word that an update is applied waits for logs to be opened. Longer, and a log that takes a minute to
+recover would keep from this server what control decides meanwhile."""
+
 _log = logging.getLogger("carousel.control_link")
 
 
@@ -64,12 +69,13 @@ class Store(Protocol):
 class Hooks:
     """What the server does, each on the loop. `granted` blocks on the disk and is called in a thread: the epoch is
     stored when it returns. `registered`: the epoch is this server's from now on. `applied`: act on this image.
-    `lost`: control is away."""
+    `lost`: control is away. `settled` calls back, once, when what was applied is served."""
 
     granted: Callable[[int], None]
     registered: Callable[[int], None]
     applied: Callable[[Image], None]
     lost: Callable[[], None]
+    settled: Callable[[Callable[[], None]], None] = lambda done: done()
 
 
 class ControlLink:
@@ -233,6 +239,14 @@ class ControlLink:
             update = read_update(frame, read_response_head(frame, 0)[1])
             self._taking = asyncio.create_task(self._take(update))
             await asyncio.shield(self._taking)
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """CreateTopics is answered when the leaders have polled again: they are to serve by then."""
+        is_served = asyncio.Event()
+        self._hooks.settled(is_served.set)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(is_served.wait(), SETTLE_S)
 
     async def _take(self, update: Update) -> None:
         """Not to be cancelled: what is on its way to the disk gets there, and then it is what we know."""

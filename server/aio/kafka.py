@@ -15,11 +15,13 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from time import perf_counter
 from typing import Any, Final, Protocol, cast
 
 from server.api.shape import Answer, Call, Later, LazyAnswer
 from server.apis import Answered, Api
 from server.now import Now
+from server.traffic import ApiTraffic, Requests
 from wire.frames import MAX_FRAME, MAX_FRAME_BEFORE_LOGIN, BufferPool, FrameReader, RequestHead, read_head
 from wire.primitives import WireError
 
@@ -31,6 +33,10 @@ UNSENT_BYTES: Final = 64 * 1024 * 1024
 
 MAX_ANSWER: Final = 8 * 1024 * 1024
 """Bytes of records in one Fetch answer, however much is asked: a busy loop serves others in between."""
+
+BULK: Final = 64 * 1024
+"""From an answer larger than this on, a connection counts as choked while any byte is unsent: the last one keeps the
+whole answer in memory, and transports say nothing of less than 64 KiB."""
 
 SHARE: Final = 4
 """An answer takes at most this part of what is left of UNSENT_BYTES."""
@@ -65,6 +71,7 @@ class Login(Protocol):
     """Who has yet to prove who it is, on a listener that wants to know (`server.login`)."""
 
     is_done: bool
+    node_id: int | None
 
     def answer(self, head: RequestHead, frame: memoryview) -> Answer:
         """Raises WireError for whatever isn't a step of it."""
@@ -72,7 +79,8 @@ class Login(Protocol):
 
 
 class Listener:
-    """One listener: a name, and its connections. `budget` is shared by all of a server's listeners."""
+    """One listener: a name, and its connections. `budget` and `requests` are shared by all of a server's listeners; who
+    has to log in is another server."""
 
     def __init__(
         self,
@@ -81,6 +89,7 @@ class Listener:
         clock: Callable[[], Now],
         pool: BufferPool,
         budget: "Budget",
+        requests: Requests,
         login: Callable[[], Login] | None = None,
     ) -> None:
         self.name = name
@@ -89,6 +98,11 @@ class Listener:
         self.pool = pool
         self.budget = budget
         self.login = login
+        of_servers = login is not None
+        self.served = {
+            key: (api.decode, api.handle, requests.of(key, of_servers)) for key, api in answering.apis.items()
+        }
+        """What each request needs, by its API's key."""
         self.connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
 
@@ -147,9 +161,9 @@ class Budget:
 class Asked(Call):
     """A request under way, and its place in the order of its connection's answers."""
 
-    __slots__ = ("answer", "connection")
+    __slots__ = ("answer", "begun_s", "connection", "traffic")
 
-    def __init__(self, connection: "Connection", head: RequestHead, now: Now) -> None:
+    def __init__(self, connection: "Connection", head: RequestHead, now: Now, begun_s: float) -> None:
         self.version = head.version
         self.correlation_id = head.correlation_id
         self.client_id = head.client_id
@@ -158,6 +172,12 @@ class Asked(Call):
         self.now = now
         self.connection = connection
         self.answer: Answer | LazyAnswer | None = None
+        self.begun_s = begun_s
+        self.traffic: ApiTraffic | None = None
+
+    @property
+    def node_id(self) -> int | None:  # type: ignore[override]  # looked up by the few who ask
+        return self.connection.node_id
 
     def reply(self, answer: Answer | LazyAnswer) -> None:  # type: ignore[override]  # a field where there is no listener
         """The answer of a parked call."""
@@ -173,7 +193,7 @@ class Connection(asyncio.BufferedProtocol):
         self.listener_name = listener.name
         self.host = ""
         self._listener = listener
-        self._apis = listener.answering.apis
+        self._served = listener.served
         self._context = listener.answering.context
         self._reader = FrameReader(listener.pool)
         self._login = listener.login() if listener.login is not None else None
@@ -187,7 +207,14 @@ class Connection(asyncio.BufferedProtocol):
         self._is_ending = False
         """Nothing more is read: closed once the answers that are due are out."""
         self._unsent = 0
+        self._written = 0
+        """Of the last answer with records: what it holds in memory until its last byte is taken."""
         self._active_ms = 0
+
+    @property
+    def node_id(self) -> int | None:
+        """Which server has logged in here."""
+        return None if self._login is None else self._login.node_id
 
     # --- the transport's side --------------------------------------------------------------------------------------
 
@@ -227,7 +254,7 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport
         self._is_choked = True
         if transport is not None:
-            self._unsent = transport.get_write_buffer_size()
+            self._unsent = max(transport.get_write_buffer_size(), self._written)
             self._listener.budget.add(self._unsent)
         self._pause()
 
@@ -247,6 +274,7 @@ class Connection(asyncio.BufferedProtocol):
         reader = self._reader
         now = self._listener.clock()
         self._active_ms = now.steady_ms
+        begun_s = perf_counter()
         try:
             while not self._is_ending:
                 if self._is_choked or len(self._waiting) >= MAX_UNDER_WAY:
@@ -255,7 +283,7 @@ class Connection(asyncio.BufferedProtocol):
                 frame = reader.next()
                 if frame is None:
                     return
-                self._serve_one(frame, now)
+                self._serve_one(frame, now, begun_s)
         except WireError as error:
             fields = {"peer": self.host, "listener": self.listener_name, "reason": str(error)}
             _log.info("malformed", extra={"fields": fields})
@@ -264,9 +292,9 @@ class Connection(asyncio.BufferedProtocol):
             _log.exception("failed", extra={"fields": {"peer": self.host, "listener": self.listener_name}})
             self.end()
 
-    def _serve_one(self, frame: memoryview, now: Now) -> None:
+    def _serve_one(self, frame: memoryview, now: Now, begun_s: float) -> None:
         head = read_head(frame)
-        asked = Asked(self, head, now)
+        asked = Asked(self, head, now, begun_s)
         if self._login is not None and not self._login.is_done:
             self._log_in(self._login, asked, head, frame)
             return
@@ -276,10 +304,13 @@ class Connection(asyncio.BufferedProtocol):
                 raise WireError(f"API {head.api_key} in version {head.version} isn't served")
             self._put(asked, answer)
             return
-        api = self._apis.get(head.api_key)
-        if api is None:
+        served = self._served.get(head.api_key)
+        if served is None:
             raise WireError(f"API {head.api_key} isn't served here")
-        answer = api.handle(asked, api.decode(head.version, frame, head.at), self._context)
+        decode, handle, traffic = served
+        traffic.requests += 1
+        asked.traffic = traffic
+        answer = handle(asked, decode(head.version, frame, head.at), self._context)
         if answer is Later.PARKED:
             self._waiting.append(asked)
             self.answered(asked)  # it may have come at once
@@ -299,7 +330,7 @@ class Connection(asyncio.BufferedProtocol):
             asked.answer = answer
             self._waiting.append(asked)
         else:
-            self._write(answer)
+            self._write(asked, answer)
 
     def answered(self, asked: Asked) -> None:
         """A parked call has its answer."""
@@ -309,8 +340,7 @@ class Connection(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         waiting = self._waiting
         while waiting and not self._is_choked and (answer := waiting[0].answer) is not None:
-            waiting.popleft()
-            self._write(answer)
+            self._write(waiting.popleft(), answer)
         if self._is_choked or self._transport is None:
             return
         if self._is_ending:
@@ -319,16 +349,21 @@ class Connection(asyncio.BufferedProtocol):
         elif not self._is_reading and len(waiting) < MAX_UNDER_WAY:
             self._resume()
 
-    def _write(self, answer: Answer | LazyAnswer) -> None:
+    def _write(self, asked: Asked, answer: Answer | LazyAnswer) -> None:
         transport = self._transport
         if transport is None:
             return
         if isinstance(answer, LazyAnswer):
             answer = answer.make(self._listener.budget.room())
+            self._written = sum(map(len, answer)) if not isinstance(answer, bytes) else len(answer)
+            if self._written > BULK:
+                transport.set_write_buffer_limits(0)
         if isinstance(answer, bytes):
             transport.write(answer)
         else:
             transport.writelines(answer)
+        if asked.traffic is not None:
+            asked.traffic.times.add(perf_counter() - asked.begun_s)
 
     # --- reading or not --------------------------------------------------------------------------------------------
 

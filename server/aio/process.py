@@ -48,10 +48,12 @@ async def _serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    service = _service(settings)
+    replica, service = _service(settings)
     server = await loop.create_server(service.protocol, sock=listener, backlog=BACKLOG)
     _log.info("listening", extra={"fields": _where(listener, data)})
     queue = await _start_queue(queue_settings, data)
+    if queue is not None:
+        replica.add_metrics(queue.queue.metrics_text)
     await stop.wait()
     _log.info("stopping", extra={"fields": {"in_flight": service.in_flight}})
     # The supervisor may hold the same socket: closing ours would leave clients in its backlog, unanswered.
@@ -75,13 +77,13 @@ async def _start_queue(settings: QueueSettings | None, data: DataDir | None) -> 
     return queue
 
 
-def _service(settings: Settings) -> Service:
+def _service(settings: Settings) -> tuple[Replica, Service]:
     def gauges() -> Gauges:
         return Gauges(service.in_flight, service.connections, _resident_bytes(), service.refused)
 
     replica = Replica(settings.identity, settings.home_format, time.time(), gauges)
     service = Service(replica.answer)
-    return service
+    return replica, service
 
 
 def _where(listener: socket.socket, data: DataDir | None) -> dict[str, object]:

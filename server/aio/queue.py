@@ -6,6 +6,7 @@ answer. The way to control comes from outside; what it has decided comes by `app
 """
 
 import asyncio
+import logging
 import os
 import random
 import time
@@ -23,13 +24,15 @@ from server.apis import registry
 from server.broker import Broker, BrokerSettings
 from server.compaction import Compaction, start_compaction
 from server.log import Log
-from server.log_dirs import create_partition, topic_id_of
+from server.log_dirs import partition_directory, put_strays_aside
 from server.log_files import DELETED_DIRECTORY, STRAY_DIRECTORY
 from server.log_settings import Fsync
 from server.now import Now
 from server.partition import Partition
+from server.queue_metrics import metrics_text
 from server.recovery import open_log
 from server.storage import Disk, StorageError
+from server.traffic import Requests
 from wire.cluster import Image
 from wire.frames import BufferPool, RequestHead
 
@@ -45,6 +48,9 @@ INTERVAL_S: Final = 1.0
 
 DELETE_DELAY_S: Final = 60.0
 """`file.delete.delay.ms`"""
+
+
+_log = logging.getLogger("carousel.queue")
 
 
 def clock() -> Now:
@@ -78,6 +84,7 @@ class Queue:
         self._distrust = distrust
         self._pool = BufferPool()
         self._budget = Budget()
+        self._requests = Requests()
         self._wanted_syncs: list[Partition] = []
         self._after_sync: dict[Log, list[Callable[[], None]]] = {}
         self._is_run_due = False
@@ -95,13 +102,17 @@ class Queue:
         """ApiVersions says what is spoken; nobody could read an answer to anything else."""
         return k18_api_versions.unsupported(call.correlation_id) if head.api_key == k18_api_versions.KEY else None
 
+    def metrics_text(self) -> str:
+        """For `/metrics`."""
+        return metrics_text(self.broker, self._requests, self.syncing.flushes)
+
     # --- starting and stopping -------------------------------------------------------------------------------------
 
     async def listen(
         self, name: str, host: str, port: int, login: Callable[[], Login] | None = None, accept: bool = True
     ) -> int:
         """The port, which is a free one for 0; connections are refused until `accept`. Raises OSError."""
-        listener = Listener(name, self, clock, self._pool, self._budget, login)
+        listener = Listener(name, self, clock, self._pool, self._budget, self._requests, login)
         bound = await listener.listen(host, port, accept)
         self.listeners[name] = listener
         return bound
@@ -115,6 +126,7 @@ class Queue:
         """Begin with what is done now and then."""
         every = [(GROUPS_TICK_S, self._tick_groups), (HOUSEKEEPING_S, self._keep_house)]
         every.append((HOUSEKEEPING_S / 2, self._sweep))
+        every.append((self.broker.settings.cleaner_backoff_ms / 1000, self._compact_next))
         every.append((RETRY_S, self.broker.ask_again))
         every.append((self.broker.settings.lag_ms / 2000, lambda: self.broker.shrink_isrs(clock())))
         if self._fsync is Fsync.INTERVAL:
@@ -130,6 +142,20 @@ class Queue:
     def apply(self, image: Image) -> None:
         """Be what the image says; see `when_opened`."""
         self.broker.apply(image, clock())
+
+    def put_strays_aside(self) -> None:
+        """R3: what the image gives to others goes, after a while. Once, behind the first `apply` and on its turn of the
+        loop, so that no directory of a later image is meant."""
+        held = frozenset(partition.name for partition in self.broker.held())
+        try:
+            waiting = put_strays_aside(self._disk, held, lambda name: _gone(name, STRAY_DIRECTORY))
+        except StorageError as error:
+            _log.error("strays stay", extra={"fields": {"reason": str(error)}})
+            return
+        for name in waiting:
+            self._loop.call_later(DELETE_DELAY_S, self._remove, name)
+        if waiting:
+            _log.info("strays", extra={"fields": {"directories": waiting, "removed_in_s": DELETE_DELAY_S}})
 
     def when_opened(self, done: Callable[[], None]) -> None:
         """Call `done` once no log is being opened any more, maybe now: all that the image gives to this server is
@@ -181,7 +207,7 @@ class Queue:
         rules, name, topic_id = partition.rules.log, partition.name, uuid.UUID(partition.topic_id)
 
         def work() -> None:
-            directory = self._directory(name, topic_id)
+            directory = partition_directory(self._disk, name, topic_id, _gone(name, STRAY_DIRECTORY))
             opened.append(open_log(directory, rules, fsync=self._fsync, distrust=self._distrust))
 
         def outcome(error: StorageError | None) -> None:
@@ -193,20 +219,11 @@ class Queue:
 
         self.syncing.run(work, outcome)
 
-    def _directory(self, name: str, topic_id: uuid.UUID) -> Any:
-        """R3: another topic's directory of that name is put aside, for a while."""
-        if name in self._disk.names():
-            directory = self._disk.make(name)
-            if topic_id_of(directory) == topic_id:
-                return directory
-            self._disk.rename(name, f"{name}.{uuid.uuid4().hex}{STRAY_DIRECTORY}")
-        return create_partition(self._disk, name, topic_id)
-
     def retire(self, partition: Partition, log: Log | None, is_deleted: bool) -> None:
         if log is None:
             return
         ending = DELETED_DIRECTORY if is_deleted else STRAY_DIRECTORY
-        name, gone = partition.name, f"{partition.name}.{uuid.uuid4().hex}{ending}"
+        name, gone = partition.name, _gone(partition.name, ending)
 
         def put_away() -> None:
             if log.is_syncing or log.cleaning:  # something is under way: when it has ended
@@ -307,7 +324,6 @@ class Queue:
         self.broker.keep_house(clock())
         for partition in self.broker.held():
             self._sync(partition, checkpoint=True)
-        self._compact_next()
 
     def _compact_next(self) -> None:
         """One log at a time: compaction may take its time, and the disk is for those who wait."""
@@ -364,6 +380,11 @@ def _finish(done: "asyncio.Future[None]") -> None:
     """Who waited may have been cancelled meanwhile."""
     if not done.done():
         done.set_result(None)
+
+
+def _gone(name: str, ending: str) -> str:
+    """What a directory is called that waits for its removal, as in Kafka."""
+    return f"{name}.{uuid.uuid4().hex}{ending}"
 
 
 def _number() -> int:

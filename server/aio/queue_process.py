@@ -1,12 +1,13 @@
 """The queue in a server's process: its directory, its listeners, its way to control, from start to an orderly end.
 
 What holds (R3): the sockets are bound first, since control is told of them; but no connection is accepted before this
-server is registered and has an image that knows its new epoch: what it would say before may be old.
+server is registered and has an image that knows its new epoch, and that it takes part: what it would say before may be
+old, or that nobody is there, on which librdkafka rests for minutes.
 """
 
 import asyncio
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -71,7 +72,12 @@ class QueueProcess:
             data.meta.cluster_id,
             FileDisk(data.path / LOGS),
             self._control,
-            BrokerSettings(log_dir=str(data.path / LOGS), auto_create=settings.auto_create),
+            BrokerSettings(
+                log_dir=str(data.path / LOGS),
+                auto_create=settings.auto_create,
+                cleaner_backoff_ms=settings.cleaner_backoff_ms,
+                groups=settings.groups,
+            ),
             settings.fsync,
             distrust=self._stop_before() is Stop.UNCLEAN and settings.fsync is not Fsync.ALWAYS,
         )
@@ -82,7 +88,9 @@ class QueueProcess:
 
     async def start(self) -> dict[str, tuple[str, int]]:
         """Bind, and begin to look for control. Where each listener is to be reached."""
-        advertised = self._settings.advertise(await self._bind())
+        bound = await self._bind()
+        advertised = self._settings.advertise(bound)
+        self.queue.broker.started_with = self._started_with(bound, advertised)
         meta = self._data.meta
         registration = Registration(
             node_id=meta.node_id,
@@ -94,7 +102,7 @@ class QueueProcess:
             listeners=advertised,
             rack=self._settings.rack,
         )
-        hooks = Hooks(self._granted, self._registered, self._applied, lambda: None)
+        hooks = Hooks(self._granted, self._registered, self._applied, lambda: None, self.queue.when_opened)
         image = self._image_store.load()
         link = ControlLink(self._settings.control, self._secret, registration, image, self._image_store, hooks)
         self._control.link = link
@@ -120,6 +128,19 @@ class QueueProcess:
             write_durably(file, ports_text(bound))
         return bound
 
+    def _started_with(self, bound: Mapping[str, int], advertised: Mapping[str, tuple[str, int]]) -> dict[str, str]:
+        """For DescribeConfigs."""
+        node_id = str(self._data.meta.node_id)
+        host = self._settings.host
+        return {
+            **self._settings.told,
+            "advertised.listeners": ",".join(f"{name}://{at[0]}:{at[1]}" for name, at in advertised.items()),
+            "broker.id": node_id,
+            "listeners": ",".join(f"{name}://{host}:{port}" for name, port in bound.items()),
+            "log.dirs": str(self._data.path / LOGS),
+            "node.id": node_id,
+        }
+
     # --- control's word ----------------------------------------------------------------------------------------------
 
     def _granted(self, epoch: int) -> None:
@@ -138,8 +159,9 @@ class QueueProcess:
         if known is None or known.epoch != self._epoch:
             return
         self.queue.apply(image)
-        if not self._is_serving:
+        if not self._is_serving and not known.fenced:
             self._is_serving = True
+            self.queue.put_strays_aside()
             self.queue.broker.ask_producer_ids()
             self.queue.when_opened(self.queue.accept)
 

@@ -12,11 +12,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from queue import SimpleQueue
+from time import perf_counter
 from typing import Final
 
 from server.log import Log
 from server.storage import StorageError
 from server.sync_job import SyncJob
+from server.traffic import Times
 
 THREADS: Final = 4
 """More don't make a disk faster: what they wait for is the file system's one journal."""
@@ -29,6 +31,7 @@ class Syncing:
     """The threads. Everything is called on the loop's thread, but the jobs."""
 
     def __init__(self, threads: int = THREADS) -> None:
+        self.flushes = Times()
         self._loop = asyncio.get_running_loop()
         self._work: SimpleQueue[Work | None] = SimpleQueue()
         self._done: deque[tuple[Outcome, StorageError | None]] = deque()
@@ -47,11 +50,20 @@ class Syncing:
         if job is None:
             return
 
+        took_s = 0.0
+
+        def run() -> None:
+            nonlocal took_s
+            begun = perf_counter()
+            job.run()
+            took_s = perf_counter() - begun
+
         def told(error: StorageError | None) -> None:
+            self.flushes.add(took_s)
             _tell(log, job, error)
             outcome(error)
 
-        self._work.put((job.run, told))
+        self._work.put((run, told))
 
     def run(self, work: Callable[[], None], outcome: Outcome) -> None:
         """Run anything else that blocks on the disk."""

@@ -17,7 +17,7 @@ from server.partition import Partition, Refused, Stored
 from server.producers import ProducerError
 from server.storage import StorageError
 from wire.answer_parts import CurrentLeader, Endpoint, Topic
-from wire.batches import LENGTH_END, NO_TIMESTAMP, BatchError, BatchHeader, check_produced
+from wire.batches import LENGTH_END, NO_TIMESTAMP, TRANSACTIONAL_BIT, BatchError, BatchHeader, check_produced
 from wire.errors import ErrorCode
 from wire.primitives import WireError
 from wire.produce_answers import ProduceResult, pack_produce
@@ -107,6 +107,8 @@ class _Keyless(Exception):
 
 
 def _check_rules(partition: Partition, records: memoryview, header: BatchHeader, now: Now) -> None:
+    if header.attributes & TRANSACTIONAL_BIT:
+        raise Refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "of a transaction, without a transactional id")
     rules = partition.rules
     if len(records) > rules.max_message_bytes + LENGTH_END:
         raise Refused(ErrorCode.MESSAGE_TOO_LARGE, f"a batch of {len(records)} bytes is over max.message.bytes")

@@ -223,7 +223,9 @@ class Fetch(LazyAnswer):
         except StorageError as error:
             self._context.disk_failed(partition, error, self._call.now)
             return FetchResult(number, error.code)
-        if not self._is_consumer:
+        if self._is_consumer:
+            partition.traffic.bytes_out += len(records)
+        else:
             partition.answered(self._request.replica_id, self._call.now)
         return FetchResult(
             number,

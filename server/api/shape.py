@@ -45,7 +45,8 @@ class Later(Enum):
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """One request: its head, who asks (`host` without a port), on which listener, and when. `reply` is for PARKED."""
+    """One request: its head, who asks (`host` without a port), on which listener, and when. `reply` is for PARKED.
+    `node_id`: which server has logged in on this connection; None where nobody does."""
 
     version: int
     correlation_id: int
@@ -54,3 +55,4 @@ class Call:
     listener: str
     now: Now
     reply: Callable[[Answer | LazyAnswer], None]
+    node_id: int | None = None

@@ -146,6 +146,7 @@ class TestTopics(unittest.TestCase):
         story = Story(1)
         story.create("orders", configs=(("cleanup.policy", "delete"),))
         set_, append, delete = w.ConfigOp.SET, w.ConfigOp.APPEND, w.ConfigOp.DELETE
+        subtract = w.ConfigOp.SUBTRACT
         for changes, want in [
             ((("retention.ms", set_, "5"),), {"cleanup.policy": "delete", "retention.ms": "5"}),
             ((("cleanup.policy", append, "compact"),), {"cleanup.policy": "delete,compact", "retention.ms": "5"}),
@@ -158,6 +159,13 @@ class TestTopics(unittest.TestCase):
         self.assertEqual(story.kept.topics["orders"].configs, {"retention.ms": "7"})
         answer = story.ask(w.AlterConfigs, (w.ConfigChange(2, "orders", (("retention.ms", append, "7"),)),))
         self.assertIs(answer["responses"][0]["error_code"], E.INVALID_CONFIG)
+        for operation, value, want in ((append, "compact", "delete,compact"), (subtract, "delete, x", "compact")):
+            story.ask(w.AlterConfigs, (w.ConfigChange(2, "orders", (("cleanup.policy", operation, value),)),))
+            self.assertEqual(story.kept.topics["orders"].configs["cleanup.policy"], want)
+        for operation, value in ((subtract, "compact"), (append, "burn")):
+            changes = (("cleanup.policy", operation, value),)
+            answer = story.ask(w.AlterConfigs, (w.ConfigChange(2, "orders", changes),))
+            self.assertIs(answer["responses"][0]["error_code"], E.INVALID_CONFIG)
         answer = story.ask(w.AlterConfigs, (w.ConfigChange(4, "9", ()), w.ConfigChange(8, "1", ())))
         codes = [row["error_code"] for row in answer["responses"]]
         self.assertEqual(codes, [E.BROKER_ID_NOT_REGISTERED, E.INVALID_REQUEST])

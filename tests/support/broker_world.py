@@ -33,7 +33,7 @@ class Asked(Call):
     """A call that keeps its answers."""
 
     def __init__(self, world: "BrokerWorld", version: int, correlation_id: int, listener: str) -> None:
-        super().__init__(version, correlation_id, "test", "here", listener, world.now, self.answered)
+        super().__init__(version, correlation_id, "test", "here", listener, world.now, self.answered, world.logged_in)
         self.answers: list[Any] = []
 
     def answered(self, answer: Answer | LazyAnswer) -> None:
@@ -51,6 +51,8 @@ class BrokerWorld:
         self.auto_sync = auto_sync
         self.disk = MemoryDisk()
         self.asked_control: list[tuple[int, bytes, Callable[[Any], None]]] = []
+        self.logged_in: int | None = None
+        """Which server asks, on the internal listener."""
         self.retired: list[tuple[str, bool]] = []
         self.wanted_syncs: list[Partition] = []
         numbers = count(1)

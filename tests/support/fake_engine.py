@@ -36,6 +36,7 @@ class FakeEngine:
         self.networks: set[str] = set()
         self.streams: list[FakeEvents] = []
         self.pulled: list[str] = []
+        self.unpacked: dict[str, tuple[str, bytes]] = {}
         self.away = False
         self.stubborn: set[str] = set()
         """Names of containers whose removal is refused."""
@@ -78,6 +79,12 @@ class FakeEngine:
         if image.startswith("no/"):
             raise Refused(f"pull access denied for {image}")
         self.pulled.append(image)
+
+    def unpack(self, container: str, path: str, archive: bytes) -> None:
+        with self._reached():
+            if self._row(container)["State"] != "created":
+                raise Refused(f"{container} runs already")
+            self.unpacked[container] = (path, archive)
 
     def start(self, container: str) -> None:
         with self._reached():

@@ -12,13 +12,19 @@ from typing import Any, Final
 import pytest
 
 from analysis.kafka_peer import Kafka, free_ports, lacking
-from analysis.running import running
+from analysis.running import START_S, Running, running, wait_until
 
 KAFKA_SETTINGS: Final = {
     "group.min.session.timeout.ms": "500",  # a member's death is seen in a second, not in six
     "log.cleaner.backoff.ms": "500",  # the cleaner looks twice a second, not every fifteen
 }
 
+CAROUSEL_FLAGS: Final = (
+    "--group-initial-rebalance-delay", "0", "--group-min-session-timeout", "0.5", "--cleaner-backoff", "0.5"
+)  # fmt: skip
+"""The same by our names; Kafka's delay is 0 too (`analysis.kafka_peer`)."""
+
+SERVERS: Final = 3
 
 MakeTopic = Callable[..., str]
 """(partitions, a_config=value, ...) -> the name of a new topic that all servers know, deleted after the test."""
@@ -53,8 +59,14 @@ def started(name: str) -> Generator[Engine]:
             yield Engine(name, kafka.bootstrap)
     else:
         (port,) = free_ports(1)  # 0 would mean no queue
-        with running("--queue-port", str(port), replicas=3) as system:
-            yield Engine(name, system.cluster()["queue"]["bootstrap"])
+        with running("--queue-port", str(port), *CAROUSEL_FLAGS, replicas=SERVERS) as system:
+            wait_until(lambda: len(bootstrap(system).split(",")) == SERVERS, START_S, "the queue's start")
+            yield Engine(name, bootstrap(system))
+
+
+def bootstrap(system: Running) -> str:
+    """Where its servers are that have registered, as Kafka clients want it."""
+    return system.cluster()["queue"]["bootstrap"]
 
 
 def java_or_skip() -> None:

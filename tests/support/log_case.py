@@ -95,12 +95,13 @@ class Fuse:
         self.count += 1
         if operation != "sync":
             return False
-        site = _site(sys._getframe(2))  # pyright: ignore[reportPrivateUsage]
+        site = site_of(sys._getframe(2))  # pyright: ignore[reportPrivateUsage]
         self.sites.add(site)
         return site == self._lie
 
 
-def _site(frame: FrameType | None) -> Site:
+def site_of(frame: FrameType | None) -> Site:
+    """Where the code asks for it that a hook of the disk is called from."""
     places: list[str] = []
     while frame is not None and "/server/" in frame.f_code.co_filename and len(places) < 2:
         name = frame.f_code.co_filename.rpartition("/")[2]

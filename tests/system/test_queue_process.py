@@ -8,11 +8,13 @@ import signal
 import sys
 import tempfile
 import unittest
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.fake_control import FakeControl
 from wire.cluster_link import Stop
@@ -50,6 +52,8 @@ class TestQueueProcess(unittest.IsolatedAsyncioTestCase):
         async with asyncio.timeout(20):
             while True:
                 line = json.loads(await self.process.stderr.readline())
+                if line["event"] == "listening":
+                    self.address = line["address"]
                 if line["event"] == "queue":
                     break
             while len(self.control.registered) == lives:
@@ -74,6 +78,29 @@ class TestQueueProcess(unittest.IsolatedAsyncioTestCase):
         await self.stop()
         await self.start()
         self.assertEqual(self.control.registered[-1].stop, Stop.CLEAN)
+
+    async def test_metrics(self) -> None:
+        where = await self.start()
+        await asyncio.to_thread(self.produce, where, 0)
+        await asyncio.to_thread(self.produce, where, 100)
+        await asyncio.to_thread(self.consume, where)
+        text = await asyncio.to_thread(self.metrics)
+        samples = {
+            (sample.name, *sample.labels.values()): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+        self.assertEqual(samples["kafka_server_brokertopicmetrics_messagesin_total", "t"], 200)
+        self.assertGreater(samples["kafka_server_brokertopicmetrics_bytesout_total", "t"], 0)
+        self.assertEqual(samples["kafka_log_log_logendoffset", "t", "0"], 200)
+        self.assertGreaterEqual(samples["kafka_network_requestmetrics_totaltimems_count", "Produce"], 2)
+        self.assertGreaterEqual(samples["kafka_network_requestmetrics_requests_total", "FetchConsumer"], 1)
+        self.assertGreaterEqual(samples["kafka_log_logflushstats_logflushrateandtimems_count",], 2)
+        self.assertGreater(samples["process_resident_memory_bytes",], 0)
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"http://{self.address}/metrics", timeout=10) as answer:
+            return answer.read().decode()
 
     def produce(self, where: str, start: int) -> None:
         errors: list[Any] = []

@@ -1,9 +1,20 @@
 """What a replica is to Docker."""
 
+import io
+import tarfile
 import unittest
 from typing import Any
 
-from loadbalancer.containers import DockerOptions, creation, end_reason, instance_of, is_bundled, is_living, volume_name
+from loadbalancer.containers import (
+    DockerOptions,
+    creation,
+    end_reason,
+    instance_of,
+    is_bundled,
+    is_living,
+    secret_archive,
+    volume_name,
+)
 from loadbalancer.instances import Instance, ReplicaSpec
 
 SPEC = ReplicaSpec("S5", 7, 3)
@@ -15,6 +26,46 @@ def row(**changes: Any) -> dict[str, Any]:
     labels = {"carousel.cluster": "demo", "carousel.node": "7", "carousel.index": "3"}
     settings = {"Networks": {"net1": {"IPAddress": "172.18.0.5"}}}
     return {"Id": ID, "Names": ["/S5"], "State": "running", "Labels": labels, "NetworkSettings": settings, **changes}
+
+
+class TestQueue(unittest.TestCase):
+    OPTIONS = DockerOptions("demo", env={"CONTROL": "lb:5010"}, secret="s3cret", advertised=("localhost", 9093))
+    SPEC = ReplicaSpec("S5", 7, 3, slot=2)
+
+    def test_without_a_secret_there_is_none(self) -> None:
+        made = creation(OPTIONS, self.SPEC)
+        self.assertFalse({"KAFKA_HOST", "ADVERTISED_HOST", "CLUSTER_SECRET_FILE"} & set(made["environment"]))
+
+    def test_its_ports(self) -> None:
+        found = creation(self.OPTIONS, self.SPEC)["environment"]
+        self.assertEqual(("localhost", "9095"), (found["ADVERTISED_HOST"], found["ADVERTISED_PORT"]))
+        self.assertEqual(
+            ("9092", "9093", "9094"), tuple(found[f"{it}_PORT"] for it in ("KAFKA", "INTERNAL", "EXTERNAL"))
+        )
+
+    def test_without_a_slot_nobody_outside_is_told_of_it(self) -> None:
+        found = creation(self.OPTIONS, SPEC)["environment"]
+        self.assertFalse({"ADVERTISED_HOST", "ADVERTISED_PORT", "EXTERNAL_PORT"} & set(found))
+
+    def test_it_is_found_by_its_name_and_by_everybodys(self) -> None:
+        made = creation(self.OPTIONS, self.SPEC)
+        self.assertEqual({"net1": {"Aliases": ["S5", "demo-queue"]}}, made["networking_config"])
+
+    def test_its_slot_is_read_back(self) -> None:
+        found = instance_of(row(Labels=creation(self.OPTIONS, self.SPEC)["labels"]), "net1", 5000)
+        self.assertEqual(2, found and found.slot)
+
+    def test_the_secret_is_in_a_file_of_its_own_and_nowhere_else(self) -> None:
+        self.assertNotIn("s3cret", repr(self.OPTIONS) + repr(creation(self.OPTIONS, self.SPEC)))
+        with tarfile.open(fileobj=io.BytesIO(secret_archive("s3cret"))) as archive:
+            (entry,) = archive.getmembers()
+            told = archive.extractfile(entry)
+            self.assertEqual((0o400, 10001, b"s3cret\n"), (entry.mode, entry.uid, told and told.read()))
+
+    def test_a_control_on_the_machine_itself_is_found(self) -> None:
+        self.assertEqual({}, creation(self.OPTIONS, SPEC)["extra_hosts"])
+        outside = DockerOptions("demo", env={"CONTROL": "host.docker.internal:5010"}, secret="s3cret")
+        self.assertEqual({"host.docker.internal": "host-gateway"}, creation(outside, SPEC)["extra_hosts"])
 
 
 class TestCreation(unittest.TestCase):

@@ -14,7 +14,7 @@ INSTANCES = st.builds(
 )  # fmt: skip
 PLACES = st.builds(
     Place, st.integers(), st.integers(), st.text(), st.just(0.0), st.sampled_from(State), st.integers(1, 100),
-    st.booleans(), instance=st.none() | INSTANCES,
+    st.booleans(), instance=st.none() | INSTANCES, slot=st.integers(-1, 63),
 )  # fmt: skip
 
 

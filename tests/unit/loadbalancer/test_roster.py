@@ -1,6 +1,6 @@
 import unittest
 
-from loadbalancer.fleet_state import FleetSettings, State
+from loadbalancer.fleet_state import FleetSettings, Place, State
 from loadbalancer.fleet_words import Kill, Note, Publish, Spawn, Stop
 from loadbalancer.instances import Instance
 from loadbalancer.roster import Roster
@@ -73,3 +73,45 @@ class TestRoster(unittest.TestCase):
         self.roster.open_place("b", 0.0).name = "A"
         with self.assertRaises(AssertionError):
             self.roster.check()
+
+
+class TestSlots(unittest.TestCase):
+    """Of the queue's ports for single servers."""
+
+    def setUp(self) -> None:
+        self.roster = Roster(FleetSettings(queue_slots=2))
+
+    def add(self) -> Place:
+        place = self.roster.open_place(None, 0.0)
+        self.roster.launch(place, "added", 0.0)
+        return place
+
+    def test_each_has_the_lowest_that_is_free_and_one_too_many_has_none(self) -> None:
+        self.assertEqual([0, 1, -1], [self.add().slot for _ in range(3)])
+        self.roster.vacate(self.roster.places[1], "gone", 0.0)
+        self.assertEqual(0, self.add().slot)
+
+    def test_it_is_in_the_order_to_spawn_and_in_the_layout(self) -> None:
+        self.add()
+        specs = [effect.spec for effect in self.roster.take_effects() if isinstance(effect, Spawn)]
+        self.assertEqual([0], [spec.slot for spec in specs])
+        self.assertEqual([0], [member.queue_slot for member in self.roster.members()])
+
+    def test_a_replacement_keeps_it(self) -> None:
+        first, second = self.add(), self.add()
+        self.roster.vacate(first, "gone", 0.0)
+        self.roster.occupy(second, Instance(second.name, 2, 2, "h", 1, "1:1"), 0.0)
+        self.roster.bury(second, "gone", 1.0)
+        self.roster.launch(second, "again", 1.0)
+        self.assertEqual(1, second.slot)
+
+    def test_who_had_none_or_one_that_is_no_more_gets_one_with_its_next_life(self) -> None:
+        place = self.roster.open_place(None, 0.0)
+        place.slot = 7
+        self.roster.launch(place, "again", 1.0)
+        self.assertEqual(0, place.slot)
+
+    def test_a_living_one_without_a_record_keeps_its_own(self) -> None:
+        seat = self.roster.seat(Instance("x", 7, 8, "h", 1, "5:5", slot=1), 0.0)
+        other = self.roster.seat(Instance("y", 8, 9, "h", 1, "6:6", slot=1), 0.0)
+        self.assertEqual((1, -1), (seat and seat.slot, other and other.slot))

@@ -10,9 +10,10 @@ from server.partition import CONFIRM_MS, Role
 from server.storage import StorageError
 from tests.support.broker_world import ME, BrokerWorld, batch
 from wire import messages
-from wire.batches import stamp_append_time, walk
+from wire.batches import TRANSACTIONAL_BIT, stamp_append_time, walk
 from wire.errors import ErrorCode
 from wire.primitives import WireError
+from wire.records import NewRecord, encode_batch
 from wire.versions import ALTER_PARTITION
 
 
@@ -66,6 +67,13 @@ class TestProduce(unittest.TestCase):
     def test_what_is_not_there(self) -> None:
         told = self.world.produced(self.world.produce(batch(b"a"), number=3))
         self.assertEqual(told.error_code, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+
+    def test_a_transactions_batch_without_its_id(self) -> None:
+        told = self.world.produced(
+            self.world.produce(encode_batch([NewRecord(1, b"k", b"v")], attributes=TRANSACTIONAL_BIT))
+        )
+        self.assertEqual(told.error_code, ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
+        self.assertEqual(self.world.partition().log.end_offset, 0)
 
     def test_a_corrupt_batch(self) -> None:
         records = batch(b"a")
@@ -183,9 +191,13 @@ class TestFetch(unittest.TestCase):
         lost = self.world.told(1, self.world.fetch(session_id=first.session_id, session_epoch=9))
         self.assertEqual(lost.error_code, ErrorCode.INVALID_FETCH_SESSION_EPOCH)
 
-    def test_a_replica_id_needs_the_internal_listener_and_a_current_epoch(self) -> None:
+    def test_a_replica_id_needs_its_own_login_and_a_current_epoch(self) -> None:
         told = self.world.told(1, self.world.fetch(replica_id=2))
         self.assertEqual(told.error_code, ErrorCode.CLUSTER_AUTHORIZATION_FAILED)
+        self.world.logged_in = 3
+        told = self.world.told(1, self.world.fetch(replica_id=2, listener="INTERNAL"))
+        self.assertEqual(told.error_code, ErrorCode.CLUSTER_AUTHORIZATION_FAILED, "another server's")
+        self.world.logged_in = 2
         told = self.world.told(1, self.world.fetch(replica_id=2, listener="INTERNAL"))
         self.assertEqual(told.error_code, ErrorCode.STALE_BROKER_EPOCH)
 

@@ -2,8 +2,10 @@
 
 import unittest
 
+from server.broker_configs import BROKER_CONFIGS
+from server.group_words import GroupSettings
 from server.log_settings import Fsync
-from server.queue_settings import CLIENT, EXTERNAL, INTERNAL, parse_ports, ports_text, read_queue_settings
+from server.queue_settings import CLIENT, EXTERNAL, INTERNAL, KAFKA_NAMES, parse_ports, ports_text, read_queue_settings
 from server.settings import SettingError
 
 LEAST = {"CONTROL": "unix:/x", "CLUSTER_SECRET": "s"}
@@ -28,8 +30,27 @@ class TestQueueSettings(unittest.TestCase):
         told = found.advertise({CLIENT: 5, INTERNAL: 6, EXTERNAL: 7})
         self.assertEqual(told, {CLIENT: ("h", 5), INTERNAL: ("h", 6), EXTERNAL: ("door", 9093)})
 
+    def test_groups_and_what_is_told_of_it(self) -> None:
+        usual = read_queue_settings(LEAST, "h")
+        assert usual is not None
+        self.assertEqual((usual.groups, usual.cleaner_backoff_ms, dict(usual.told)), (GroupSettings(), 15_000, {}))
+        more = {"GROUP_INITIAL_REBALANCE_DELAY_MS": "0", "GROUP_MIN_SESSION_TIMEOUT_MS": "500", "NUM_PARTITIONS": "4"}
+        found = read_queue_settings({**LEAST, **more}, "h")
+        assert found is not None
+        self.assertEqual((found.groups.initial_rebalance_delay_ms, found.groups.min_session_timeout_ms), (0, 500))
+        self.assertEqual(found.told["num.partitions"], "4")
+
+    def test_all_that_is_told_is_known(self) -> None:
+        self.assertEqual(set(KAFKA_NAMES.values()) - BROKER_CONFIGS.keys(), set())
+
     def test_what_is_wrong_is_named(self) -> None:
-        for wrong in ({"KAFKA_PORT": "x"}, {"FSYNC": "often"}, {"CLUSTER_SECRET": ""}):
+        for wrong in (
+            {"KAFKA_PORT": "x"},
+            {"FSYNC": "often"},
+            {"CLUSTER_SECRET": ""},
+            {"LOG_CLEANER_BACKOFF_MS": "-1"},
+            {"GROUP_MAX_SESSION_TIMEOUT_MS": "1"},
+        ):
             with self.subTest(**wrong), self.assertRaises(SettingError):
                 read_queue_settings({**LEAST, **wrong}, "h")
 

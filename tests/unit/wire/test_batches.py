@@ -76,6 +76,8 @@ class HeaderTest(unittest.TestCase):
             (data[:60], CORRUPT),
             (b"", CORRUPT),
             (changed(data, lambda h: h._replace(magic=1)), INVALID),
+            (changed(data, lambda h: h._replace(magic=3)), CORRUPT),
+            (changed(data, lambda h: h._replace(magic=-1)), CORRUPT),
             (changed(data, lambda h: h._replace(batch_length=48)), CORRUPT),
             (changed(data, lambda h: h._replace(batch_length=-1)), CORRUPT),
         ):
@@ -160,7 +162,8 @@ class ProducedTest(unittest.TestCase):
         self.assertEqual(self.refused(memoryview(b"")), INVALID)
         self.assertEqual(self.refused(memoryview(data + data)), INVALID)
         self.assertEqual(self.refused(memoryview(data + b"x")), INVALID)
-        self.assertEqual(self.refused(memoryview(data[:-1])), CORRUPT)
+        for end in (1, 12, 61, len(data) - 1):
+            self.assertEqual(self.refused(memoryview(data[:end])), INVALID)
 
     def test_a_crc_that_is_not_its_own(self) -> None:
         data = batch()

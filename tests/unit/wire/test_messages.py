@@ -30,8 +30,11 @@ class ThereAndBackTest(unittest.TestCase):
         assert head.at is not None
         self.assertEqual(messages.decode(12, 4, frame, head.at), message)
 
-    def test_bytes_behind_the_message_are_refused(self) -> None:
-        self.assertRaises(WireError, messages.decode, 18, 0, b"x")
+    def test_bytes_behind_a_request_are_skipped_and_behind_an_answer_refused(self) -> None:
+        asked = messages.build(3, 1, {"topics": [{"name": "t"}]}, "request")
+        self.assertEqual(messages.decode(3, 1, messages.encode(asked) + b"\0\1\2"), asked)
+        answered = messages.encode(messages.build(18, 0, {"error_code": 0, "api_keys": []}))
+        self.assertRaises(WireError, messages.decode_response, 18, 0, answered + b"\0")
 
 
 class AnswerTest(unittest.TestCase):

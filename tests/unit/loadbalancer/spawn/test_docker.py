@@ -102,6 +102,13 @@ class TestDockerRuntime(RuntimeContract, unittest.IsolatedAsyncioTestCase):
         await self.turn()
         self.assertEqual(({}, []), (self.engine.rows, self.exits))
 
+    async def test_the_secret_is_there_before_it_starts(self) -> None:
+        self.runtime.options = DockerOptions("test", secret="s3cret")
+        instance = await self.runtime.spawn(self.spec(1))
+        path, archive = self.engine.unpacked[instance.handle]
+        self.assertEqual("/data", path)
+        self.assertIn(b"s3cret", archive)
+
     async def test_an_image_is_pulled_when_it_is_not_here(self) -> None:
         self.runtime.options = DockerOptions("test", image="example/app:1")
         await self.runtime.spawn(self.spec(1))

@@ -8,6 +8,7 @@ import unittest
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from support.fake_control import FakeControl
 
@@ -33,6 +34,7 @@ class ControlLinkTest(unittest.IsolatedAsyncioTestCase):
         self.changed = asyncio.Event()
         self.store = ImageStore(self.directory)
         self.addCleanup(self.store.close)
+        self.settled: Callable[[Callable[[], None]], None] = lambda done: done()
         self.link = self.make_link()
 
     def make_link(self, secret: str = "secret") -> ControlLink:
@@ -41,6 +43,7 @@ class ControlLinkTest(unittest.IsolatedAsyncioTestCase):
             registered=lambda epoch: self.tell(("registered", epoch)),
             applied=lambda image: self.tell(("applied", image.version)),
             lost=lambda: self.tell("lost"),
+            settled=lambda done: self.settled(done),
         )
         self.loop = asyncio.get_running_loop()
         return ControlLink(self.control.address, secret, REGISTRATION, self.store.load(), self.store, hooks)
@@ -86,6 +89,23 @@ class ControlLinkTest(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(self.store.load(), self.control.image)
             await self.until(lambda: bool(self.control.beats))
             self.assertEqual((self.control.beats[0].broker_id, self.control.beats[0].broker_epoch), (1, 1))
+
+    async def test_the_word_of_an_update_waits_for_what_it_brings(self) -> None:
+        waiting: list[Callable[[], None]] = []
+        self.settled = waiting.append
+        async with self.control:
+            self.start()
+            await self.until(lambda: bool(waiting))
+            self.assertEqual((self.story[-1], self.control.polls), (("applied", 1), [Position(0, 0)]))
+            waiting.pop()()
+            await self.until(lambda: len(self.control.polls) == 2)
+
+    async def test_but_not_for_long(self) -> None:
+        self.settled = lambda _: None
+        with mock.patch("server.aio.control_link.SETTLE_S", 0.01):
+            async with self.control:
+                self.start()
+                await self.until(lambda: len(self.control.polls) == 2)
 
     async def test_a_restart_of_control_is_the_same_incarnation_again(self) -> None:
         async with self.control:

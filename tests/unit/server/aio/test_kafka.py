@@ -69,6 +69,22 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
         other.write(produce_frame(1, bytes(batch(b"x"))))
         self.assertEqual([(await self.answer(reader))[0] for _ in range(3)], [1, 2, 3])
 
+    async def test_requests_and_their_times_are_counted(self) -> None:
+        reader, writer = await self.connect()
+        _, other = await self.connect()
+        writer.write(produce_frame(0, bytes(batch(b"x")), acks=0) + fetch_frame(1, max_wait=30_000, offset=1))
+        await asyncio.sleep(0.05)
+        other.write(produce_frame(2, bytes(batch(b"y"))))
+        await self.answer(reader)
+        text = self.queue.metrics_text()
+        for line in (
+            'kafka_network_requestmetrics_requests_total{request="Produce"} 2',
+            'kafka_network_requestmetrics_totaltimems_count{request="Produce"} 1',  # acks=0 has no answer
+            'kafka_network_requestmetrics_totaltimems_count{request="FetchConsumer"} 1',
+            'kafka_network_requestmetrics_totaltimems_bucket{request="FetchConsumer",le="25"} 0',  # it waited
+        ):
+            self.assertIn(line + "\n", text)
+
     async def test_one_byte_at_a_time(self) -> None:
         reader, writer = await self.connect()
         for byte in produce_frame(7, bytes(batch(b"x"))):
@@ -123,6 +139,7 @@ class TestHousekeeping(unittest.IsolatedAsyncioTestCase):
         before = partition.log.size_bytes
         for _ in range(2):  # the first moves the recovery point, up to which the second compacts
             queue._keep_house()
+            queue._compact_next()
             await queue.synced(partition)
             while partition.log.cleaning:
                 await asyncio.sleep(0.005)
