@@ -84,7 +84,7 @@ class TestRecovery(unittest.TestCase):
         story = self.story
         story.log = [{"type": "nothing"}] * found.version
         story.kept = found
-        story.queue = story._queue()  # noqa: SLF001 - the story's own restart reads its log from the start
+        story.queue = story._queue()
         story.send(Members(frozenset({1, 2, 3})))
         for node in (1, 2, 3):
             answer = story.register(node, Stop.CLEAN, story.servers[node].epoch)

@@ -17,9 +17,9 @@ from loadbalancer.requests import (
     Remove,
     SetWeight,
     parse_add,
+    parse_recover,
     parse_remove,
     parse_since,
-    parse_recover,
     parse_weight,
 )
 

@@ -195,7 +195,7 @@ class TestQueueControl(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((await again.register()).error_code, E.NOT_CONTROLLER)
         at = Position(before.generation, before.version)
         offer = Offer(at, before.records(), one.epoch, one.incarnation, f"{101:032x}")
-        again._writer.write(offer_request(9, "s", offer))  # noqa: SLF001
+        again._writer.write(offer_request(9, "s", offer))
         async with asyncio.timeout(5):
             while not self.ground.links.offers():
                 await asyncio.sleep(0.001)

@@ -85,7 +85,7 @@ class TestLink(unittest.IsolatedAsyncioTestCase):
     async def test_who_knows_more_than_we_is_never_sent_a_snapshot(self) -> None:
         server = await self.server()
         ahead = Position(0, 99)
-        asked = asyncio.create_task(server._call(lambda number: poll_request(number, "s", ahead)))  # noqa: SLF001
+        asked = asyncio.create_task(server._call(lambda number: poll_request(number, "s", ahead)))
         await self.until(lambda: w.Applied(1, "", 99) in self.mind.heard)
         self.links.push()
         await asyncio.sleep(0.02)
@@ -115,10 +115,10 @@ class TestLink(unittest.IsolatedAsyncioTestCase):
         server = await self.server()
         await self.hung_up(
             server, server._call(lambda number: b"\0\0\0\x0a\0\0\0\x0d" + number.to_bytes(4, "big") + b"\0\0")
-        )  # noqa: SLF001,E501
+        )
         server = LinkedServer(1)
-        server._reader, server._writer = await asyncio.open_unix_connection(str(self.path))  # noqa: SLF001
-        server._reading = asyncio.create_task(server._read())  # noqa: SLF001
+        server._reader, server._writer = await asyncio.open_unix_connection(str(self.path))
+        server._reading = asyncio.create_task(server._read())
         await self.hung_up(server, server.register(Stop.CLEAN))
         await server.close()
 
@@ -134,14 +134,14 @@ class TestLink(unittest.IsolatedAsyncioTestCase):
     async def test_offers_are_kept_while_they_are_wanted_and_the_link_is_there(self) -> None:
         self.mind.takes_offers = True
         server = await self.server(2)
-        server._writer.write(offer_request(9, "s", OFFER))  # noqa: SLF001
+        server._writer.write(offer_request(9, "s", OFFER))
         await self.until(lambda: self.links.offers() == {2: OFFER})
         self.links.hang_up()
         await self.until(lambda: self.links.offers() == {})
 
     async def test_who_offers_to_a_control_that_leads_had_better_register_again(self) -> None:
         server = await self.server(2)
-        await self.hung_up(server, server._call(lambda number: offer_request(number, "s", OFFER)))  # noqa: SLF001
+        await self.hung_up(server, server._call(lambda number: offer_request(number, "s", OFFER)))
 
 
 if __name__ == "__main__":
