@@ -60,13 +60,12 @@ def started(name: str) -> Generator[Engine]:
     else:
         (port,) = free_ports(1)  # 0 would mean no queue
         with running("--queue-port", str(port), *CAROUSEL_FLAGS, replicas=SERVERS) as system:
-            wait_until(lambda: len(bootstrap(system).split(",")) == SERVERS, START_S, "the queue's start")
-            yield Engine(name, bootstrap(system))
+            wait_until(lambda: _queue(system)["brokers"] == SERVERS, START_S, "the queue's start")
+            yield Engine(name, _queue(system)["bootstrap"])
 
 
-def bootstrap(system: Running) -> str:
-    """Where its servers are that have registered, as Kafka clients want it."""
-    return system.cluster()["queue"]["bootstrap"]
+def _queue(system: Running) -> dict[str, Any]:
+    return system.cluster()["queue"]
 
 
 def java_or_skip() -> None:

@@ -241,6 +241,7 @@ class QueueClusterTest(ClusterCase):
         self.assertEqual(status, 400, told)
         self.system.settled()
 
+    @pytest.mark.slow
     def test_a_reload_interrupts_no_producer(self) -> None:
         with self.under_load("reloaded"):
             before = self.system.control()

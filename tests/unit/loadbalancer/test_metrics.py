@@ -65,6 +65,27 @@ class MetricsTest(unittest.TestCase):
         self.assertEqual(1, self.value("carousel_requests_total", node="1", code="5xx", route="proxy"))
         self.assertEqual(2, self.value("carousel_requests_total", node=NO_NODE, code="2xx", route="admin"))
 
+    def test_the_queue_has_kafka_s_names(self) -> None:
+        moves = {"under_way": 6, "waiting": 7}
+        queue = {"topics": 1, "partitions": 2, "offline": 3, "under_replicated": 4, "not_preferred": 5, "brokers": 8,
+                 "fenced": 9, "moves": moves, "lost": False}  # fmt: skip
+        found = samples(replace(READING, queue=queue))
+        values = {name: value for (name, _), value in found.items() if "controller" in name or "carousel_queue" in name}
+        kafka = "kafka_controller_kafkacontroller_"
+        self.assertLessEqual(
+            {
+                f"{kafka}activecontrollercount": 1, f"{kafka}globaltopiccount": 1, f"{kafka}globalpartitioncount": 2,
+                f"{kafka}offlinepartitionscount": 3, f"{kafka}preferredreplicaimbalancecount": 5,
+                f"{kafka}activebrokercount": 8, f"{kafka}fencedbrokercount": 9,
+                "carousel_queue_under_replicated_partitions": 4, "carousel_queue_moves_under_way": 6,
+                "carousel_queue_moves_waiting": 7,
+            }.items(),
+            values.items(),
+        )  # fmt: skip
+        lost = samples(replace(READING, queue=queue | {"lost": True}))
+        self.assertEqual(lost[f"{kafka}activecontrollercount", frozenset()], 0)
+        self.assertFalse([name for name, _ in self.samples if name.startswith("kafka_")], "without a queue")
+
     def test_the_histogram_is_cumulative_and_whole(self) -> None:
         name = "carousel_request_duration_seconds"
         self.assertEqual(1, self.value(f"{name}_bucket", le="3.2e-05", route="proxy"))

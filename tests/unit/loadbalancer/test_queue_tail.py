@@ -29,6 +29,9 @@ class TestTail(unittest.TestCase):
         for known in (Position(2, 15), Position(3, 1)):
             self.assertEqual((self.tail.since(known).records, self.tail.since(known).snapshot), ((), None))
 
+    def test_nothing_replaces_what_one_who_knows_more_has(self) -> None:
+        self.assertFalse(self.tail.has_news(Position(1, 16)), "it may be the only copy (R5)")
+
     def test_records_from_before_the_start_count(self) -> None:
         tail = Tail(Image(2, 10), RECORDS)
         self.assertEqual(tail.since(Position(1, 5)).records, RECORDS)

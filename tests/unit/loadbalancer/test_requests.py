@@ -13,9 +13,11 @@ from loadbalancer.requests import (
     FORM,
     MAX_COUNT,
     Add,
+    Recover,
     Remove,
     SetWeight,
     parse_add,
+    parse_recover,
     parse_remove,
     parse_since,
     parse_weight,
@@ -149,6 +151,19 @@ class WeightTest(unittest.TestCase):
         for body in (b"{}", b'{"weight": 0}', b'{"weight": 101}', b'{"weight": 1.5}', b'{"weight": true}'):
             with self.subTest(body=body):
                 self.assertIn("weight", fault(lambda body=body: parse_weight("S1", body, JSON)))
+
+
+class RecoverTest(unittest.TestCase):
+    def test_nodes_in_both_shapes(self) -> None:
+        self.assertEqual(Recover(frozenset({2, 3})), parse_recover(b'{"absent": [2, 3]}', JSON))
+        self.assertEqual(Recover(frozenset({2, 3})), parse_recover(b"absent=2&absent=3", FORM))
+        for body in (b"{}", b'{"absent": null}', b'{"absent": []}'):
+            self.assertEqual(Recover(), parse_recover(body, JSON))
+
+    def test_what_is_no_node(self) -> None:
+        for absent in (b"3", b"[0]", b"[-1]", b"[true]", b'["3"]', b"[2147483648]"):
+            with self.subTest(absent):
+                self.assertIn("node ids", fault(lambda a=absent: parse_recover(b'{"absent": ' + a + b"}", JSON)))
 
 
 class SinceTest(unittest.TestCase):

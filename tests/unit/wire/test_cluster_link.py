@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 
 from wire import messages
 from wire.cluster_link import (
+    Offer,
     Position,
     Registration,
     Stop,
     Update,
+    offer_request,
     poll_answer,
     poll_request,
+    read_offer,
     read_poll,
     read_registration,
     read_update,
@@ -68,6 +71,24 @@ class PollTest(unittest.TestCase):
 
     def test_positions_are_ordered_by_generation_first(self) -> None:
         self.assertLess(Position(1, 100), Position(2, 1))
+
+
+class OfferTest(unittest.TestCase):
+    def test_a_copy_comes_as_it_was_sent(self) -> None:
+        offer = Offer(Position(2, 5), [{"type": "topic", "name": "événement"}], 4, "1" * 32, "d" * 32)
+        frame = memoryview(offer_request(9, "node-1", offer))[4:]
+        head = read_head(frame)
+        assert head.at is not None
+        self.assertEqual((head.api_key, head.version, head.correlation_id), (10_001, 0, 9))
+        self.assertEqual(read_offer(frame, head.at), offer)
+
+    def test_what_is_no_offer_is_refused(self) -> None:
+        whole = {"generation": 1, "version": 1, "records": [], "epoch": 1, "incarnation": "1", "directory": "d"}
+        self.assertEqual(read_offer(json.dumps(whole).encode(), 0).epoch, 1)
+        for name in whole:
+            for wrong in (None, [3]):
+                with self.assertRaises(WireError):
+                    read_offer(json.dumps(whole | {name: wrong}).encode(), 0)
 
 
 class RegistrationTest(unittest.TestCase):

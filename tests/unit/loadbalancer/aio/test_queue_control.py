@@ -15,9 +15,10 @@ from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.disk.keeper import Keeper
 from loadbalancer.disk.secret import cluster_secret
 from loadbalancer.fleet_words import Holdings
+from loadbalancer.queue_recovery import CantRecover
 from loadbalancer.queue_words import Ended, QueueSettings
 from wire import versions as v
-from wire.cluster_link import Stop
+from wire.cluster_link import Offer, Position, Stop, offer_request
 from wire.errors import ErrorCode as E
 
 
@@ -52,6 +53,9 @@ class Ground:
         if self.full:
             raise OSError("disk full")
         await self.keeper.append_queue(after, records, snapshot)
+
+    async def recover_queue(self, generation: int, state: Any) -> None:
+        await self.keeper.recover_queue(generation, state)
 
     async def close(self) -> None:
         self.task.cancel()
@@ -169,6 +173,43 @@ class TestQueueControl(unittest.IsolatedAsyncioTestCase):
         one, _ = await self.fleet()
         await self.create(one, "orders", 8)
         self.assertEqual(self.ground.told[-1], Holdings(frozenset({1, 2}), frozenset()))
+
+    async def test_a_control_without_its_state_goes_on_from_a_server_s_copy(self) -> None:
+        one, two = await self.fleet()
+        await self.create(one, "orders", 8)
+        before = one.image
+        for server in (one, two):
+            await server.close()
+        await self.ground.close()
+        for path in self.state.glob("state.sqlite*"):
+            path.unlink()
+        self.ground = await Ground(self.state).open(1, 2)
+        with self.assertRaisesRegex(CantRecover, "is not lost"):
+            await self.ground.control.recover(frozenset())
+        again = await self.server(1)
+        again.epoch = one.epoch
+        self.assertEqual((await again.register()).error_code, E.NOT_CONTROLLER)
+        self.assertIn("queue-state-lost", [kind for kind, _, _ in self.ground.events])
+        again = await self.server(1)  # all are hung up on when it is found out
+        again.epoch = one.epoch
+        self.assertEqual((await again.register()).error_code, E.NOT_CONTROLLER)
+        at = Position(before.generation, before.version)
+        offer = Offer(at, before.records(), one.epoch, one.incarnation, f"{101:032x}")
+        again._writer.write(offer_request(9, "s", offer))
+        async with asyncio.timeout(5):
+            while not self.ground.links.offers():
+                await asyncio.sleep(0.001)
+        with self.assertRaisesRegex(CantRecover, "node 2 is registered and not here"):
+            await self.ground.control.recover(frozenset())
+        self.assertIn("1 topics, 8 partitions", await self.ground.control.recover(frozenset({2})))
+        await self.ground.close()
+        self.ground = await Ground(self.state).open(1, 2)
+        last = await self.server(1)
+        last.epoch, last.image = one.epoch, before
+        self.assertEqual((await last.register()).broker_epoch, one.epoch)
+        await last.until(lambda image: image.generation > before.generation)
+        self.assertEqual(last.image.topics, before.topics)
+        self.assertTrue(all(p.leader_epoch >= 1000 for p in last.image.partitions.values()))
 
     async def test_a_new_control_goes_on_from_what_was_committed(self) -> None:
         one, two = await self.fleet()

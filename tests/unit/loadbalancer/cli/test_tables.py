@@ -38,6 +38,22 @@ class TablesTest(unittest.TestCase):
         self.assertLessEqual(max(map(len, text.splitlines())), 80)
         self.assertRegex(text, "server12 .* 127.0.0.1:65535 .* 4194303 ")
 
+    def queue_line(self, **queue: Any) -> str:
+        told = {"bootstrap": "127.0.0.1:9092", "topics": 2, "partitions": 8, "offline": 0, "under_replicated": 0,
+                "moves": {"under_way": 0, "waiting": 0}, "lost": False}  # fmt: skip
+        lines = drawn(cluster_table({**CLUSTER, "queue": told | queue}, 190.0), 1000).splitlines()
+        return next(line.rstrip() for line in lines if line.startswith("queue"))
+
+    def test_the_queue_is_one_line(self) -> None:
+        self.assertEqual(self.queue_line(), "queue 127.0.0.1:9092: 2 topics, 8 partitions")
+        self.assertTrue(self.queue_line(bootstrap="").startswith("queue -: "))
+        moving = self.queue_line(offline=1, under_replicated=3, moves={"under_way": 8, "waiting": 40})
+        self.assertTrue(moving.endswith(", 1 offline, 3 under-replicated, 8 moving, 40 to move"), moving)
+        self.assertNotIn("queue ", drawn(cluster_table(CLUSTER, 190.0)))
+
+    def test_a_lost_state_says_what_to_do(self) -> None:
+        self.assertIn("see `carousel recover`", self.queue_line(lost=True))
+
     def test_a_long_name_is_not_cut(self) -> None:
         long = {**CLUSTER["replicas"][0], "name": "a" * 63, "address": "192.168.100.100:65535"}
         text = drawn(cluster_table({**CLUSTER, "replicas": [long]}, 190.0), 1000)

@@ -5,7 +5,7 @@ import threading
 import unittest
 from pathlib import Path
 
-from loadbalancer.disk.store import Store, StoreError
+from loadbalancer.disk.store import QueueState, Store, StoreError
 from loadbalancer.event_log import KEPT_EVENTS, Event
 
 
@@ -75,6 +75,20 @@ class TestGenerations(StoreCase):
         with self.assertRaisesRegex(StoreError, "generation 1 of control is over"):
             self.store.commit({"of": "a ghost"}, [event(1)])
         self.assertEqual((newer.load_fleet(), newer.events()), ({"of": "the old"}, []))
+
+
+class TestRecovery(StoreCase):
+    def test_what_was_recovered_is_all_there_is_and_this_control_s_last_write(self) -> None:
+        store = self.open()
+        generation = store.next_generation(1)
+        store.append_queue(0, [{"type": "a"}, {"type": "b"}], None)
+        store.recover_queue(generation + 7, QueueState(50, [{"type": "c"}]))
+        with self.assertRaises(StoreError):
+            store.append_queue(50, [{"type": "d"}], None)
+        store.close()
+        store = self.open()
+        self.assertEqual(store.next_generation(1), generation + 8)
+        self.assertEqual(store.load_queue(), QueueState(50, [{"type": "c"}], []))
 
 
 class TestEvents(StoreCase):

@@ -7,7 +7,7 @@ import structlog.testing
 from support.fake_port import FakePort
 
 from loadbalancer.guard import Guard
-from loadbalancer.requests import FORM, MAX_BODY_BYTES, Add, Drain, Remove, SetWeight, Undrain
+from loadbalancer.requests import FORM, MAX_BODY_BYTES, Add, Drain, Recover, Remove, SetWeight, Undrain
 from loadbalancer.rest.app import MAX_STREAMS, Options, create_app, options_from
 
 TOKEN = "s3cret-t0ken"
@@ -129,6 +129,12 @@ class ChangeTest(AppTest):
         for action, body in (("drain", None), ("undrain", None), ("weight", {"weight": 2})):
             self.call("POST", f"/admin/replicas/server1/{action}", json=body)
         self.assertEqual([Drain("server1"), Undrain("server1"), SetWeight("server1", 2)], self.submitted())
+
+    def test_recover_names_who_is_not_waited_for(self) -> None:
+        self.call("POST", "/admin/recover", json={"absent": [3, 2]})
+        self.call("POST", "/admin/recover", json={})
+        self.assertEqual([Recover(frozenset({2, 3})), Recover()], self.submitted())
+        self.check_failure(self.call("POST", "/admin/recover", json={"absent": ["server1"]}), 400, "node ids")
 
     def test_what_can_t_be_a_name_is_not_found(self) -> None:
         self.check_failure(self.call("POST", "/admin/replicas/a%20b/drain"), 404, "'a b'")

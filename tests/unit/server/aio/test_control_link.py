@@ -17,7 +17,7 @@ from server.api.cluster_context import Outcome
 from server.disk.image_store import ImageStore
 from wire import messages
 from wire.cluster import Image
-from wire.cluster_link import Position, Registration, Stop, Update, poll_answer
+from wire.cluster_link import Offer, Position, Registration, Stop, Update, poll_answer, read_offer
 from wire.errors import ErrorCode
 
 REGISTRATION = Registration(1, "cluster", "1" * 32, "d" * 32, -1, Stop.UNCLEAN, {"CLIENT": ("127.0.0.1", 9092)})
@@ -222,6 +222,39 @@ class ControlLinkTest(unittest.IsolatedAsyncioTestCase):
             await self.until(lambda: ("applied", 1) in self.story)
             self.assertEqual(self.story.count("lost"), 2)
             self.assertEqual(self.control.polls[:3], [Position(0, 0)] * 3)
+
+    async def test_to_a_control_that_does_not_lead_the_own_copy_is_offered(self) -> None:
+        offered: list[Offer] = []
+
+        def refuse(peer: Any, head: Any, frame: memoryview) -> bytes:
+            return self.control.answer(head, {"error_code": int(ErrorCode.NOT_CONTROLLER), "broker_epoch": -1})
+
+        def take(peer: Any, head: Any, frame: memoryview) -> None:
+            offered.append(read_offer(frame, head.at))
+            self.control.overrides.clear()
+            self.loop.call_soon(peer.transport.abort)  # control leads again: register
+
+        async with self.control:
+            self.start()
+            await self.until(lambda: ("applied", 1) in self.story)
+            self.control.overrides = {62: refuse, 10_001: take}
+            self.control.hang_up()
+            await self.until(lambda: self.story.count(("registered", 1)) == 2)
+        known = self.store.load()
+        self.assertEqual(offered, [Offer(Position(1, 1), known.records(), 1, "1" * 32, "d" * 32)])
+
+    async def test_a_server_that_knows_nothing_has_nothing_to_offer(self) -> None:
+        asked: list[int] = []
+
+        def refuse(peer: Any, head: Any, frame: memoryview) -> bytes:
+            asked.append(head.api_key)
+            return self.control.answer(head, {"error_code": int(ErrorCode.NOT_CONTROLLER), "broker_epoch": -1})
+
+        self.control.overrides = {62: refuse, 10_001: lambda peer, head, frame: asked.append(head.api_key)}
+        async with self.control:
+            self.start()
+            await self.until(lambda: len(asked) == 2)
+        self.assertEqual(asked, [62, 62])
 
     async def test_a_controlled_stop(self) -> None:
         async with self.control:
