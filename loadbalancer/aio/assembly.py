@@ -40,7 +40,7 @@ from loadbalancer.queue_words import QueueSettings
 from loadbalancer.ring import RingSpec
 from loadbalancer.settings import BACKEND, Paths, Settings, worker_count
 from loadbalancer.spawn.base import Runtime, RuntimeLost
-from loadbalancer.spawn.container_self import IN_CONTAINER
+from loadbalancer.spawn.container_self import is_beside_replicas
 from loadbalancer.spawn.fake import FakeRuntime
 from loadbalancer.spawn.link import Link
 from loadbalancer.spawn.process import ProcessOptions, ProcessRuntime
@@ -342,7 +342,7 @@ def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
         "LOG_CLEANER_BACKOFF_MS": _ms(settings.cleaner_backoff),
     }
     if settings.runtime == "docker":
-        host = settings.link_host or (socket.gethostname() if IN_CONTAINER.exists() else HOST_ALIAS)
+        host = settings.link_host or (socket.gethostname() if is_beside_replicas() else HOST_ALIAS)
         return {**common, "CONTROL": f"{host}:{settings.link_port}"}
     cluster_secret(paths.secret)
     return {**common, "CONTROL": f"unix:{paths.queue_socket}", "CLUSTER_SECRET_FILE": str(paths.secret)}

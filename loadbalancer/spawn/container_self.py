@@ -13,21 +13,32 @@ LOOK_TIMEOUT_S = 10
 def compose_project() -> str:
     """The Compose project that this container belongs to: the cluster's id if nobody set one, so that losing the
     state directory orphans nothing. "" outside Compose, or when the engine doesn't say."""
+    found = _look()
+    labels: dict[str, str] = (found["Config"]["Labels"] or {}) if found else {}
+    return labels.get(PROJECT, "")
+
+
+def is_beside_replicas() -> bool:
+    """Whether this is a container of the engine that runs the replicas, so that they find it by its name: a container
+    may also be the machine that an engine of its own runs on."""
+    return _look() is not None
+
+
+def _look() -> dict[str, Any] | None:
+    """This container as the engine knows it; None outside of containers, or when the engine doesn't say."""
     if not IN_CONTAINER.exists():
-        return ""
+        return None
     import docker.errors  # 0.2 s, and only the Docker runtime needs it
     import requests
 
     try:
         client: Any = docker.from_env(timeout=LOOK_TIMEOUT_S)
         try:
-            found: dict[str, Any] = client.api.inspect_container(socket.gethostname())
+            return client.api.inspect_container(socket.gethostname())
         finally:
             client.close()
     except (docker.errors.DockerException, requests.RequestException, OSError):
-        return ""
-    labels: dict[str, str] = found["Config"]["Labels"] or {}
-    return labels.get(PROJECT, "")
+        return None
 
 
 def gateway() -> str | None:

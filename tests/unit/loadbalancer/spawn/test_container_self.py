@@ -6,7 +6,7 @@ from pathlib import Path
 from unittest import mock
 
 from loadbalancer.spawn import container_self
-from loadbalancer.spawn.container_self import compose_project, default_gateway, gateway
+from loadbalancer.spawn.container_self import compose_project, default_gateway, gateway, is_beside_replicas
 
 ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask
 eth0\t000012AC\t00000000\t0001\t0\t0\t0\t0000FFFF
@@ -30,7 +30,7 @@ class TestGateway(unittest.TestCase):
             with mock.patch.object(container_self, "ROUTES", routes):
                 with mock.patch.object(container_self, "IN_CONTAINER", Path(directory) / "none"):
                     self.assertIsNone(gateway())
-                    self.assertEqual("", compose_project())
+                    self.assertEqual(("", False), (compose_project(), is_beside_replicas()))
                 with mock.patch.object(container_self, "IN_CONTAINER", routes):
                     self.assertEqual("172.18.0.1", gateway())
 
