@@ -10,7 +10,7 @@ COMPILED_TESTS := tests/unit/wire tests/unit/loadbalancer/aio tests/conformance 
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-slow check format readme bench fast test-fast bench-door bench-queue profile-door analysis drills drills-docker drills-queue chaos clean
+.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-unittest test-slow check format readme bench fast test-fast bench-door bench-queue profile-door analysis drills drills-docker drills-queue chaos clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -64,6 +64,8 @@ ps: setup ## Our processes and their memory
 
 test: setup-dev ## All everyday tests
 	@$(BIN)/python -m pytest -q -m "not slow"
+
+test-unittest: setup-dev ## The unit twins by unittest's own discovery, warnings as errors
 	@$(BIN)/python -W error tests/discover.py
 
 test-slow: setup-dev ## The longer suites: drills at a smaller size, more examples
