@@ -9,6 +9,9 @@ class TestDelay(unittest.TestCase):
         self.assertEqual(delays, [0, 0.5, 1, 2, 4, 8, 16, 30, 30])
         self.assertEqual(delay_s(10**9), 30)
 
+    def test_one_that_had_served_is_back_within_a_second(self) -> None:
+        self.assertEqual([delay_s(deaths, served=True) for deaths in (1, 2, 3, 4, 10**9)], [0, 0.5, 1, 1, 1])
+
 
 class TestCount(unittest.TestCase):
     def test_a_steady_life_wipes_the_slate(self) -> None:
