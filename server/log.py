@@ -79,6 +79,8 @@ class Log:
         self.failure: StorageError | None = None
         self.cleaning = False
         """A compaction is under way (`server.compaction`), which reads segments in a thread."""
+        self.is_uncleanable = False
+        """Compaction has met what it can't understand: it leaves this log alone until the next start."""
         self.directory = directory
         self._bases = [segment.base_offset for segment in self.segments]
         self._active = self.segments[-1]

@@ -22,7 +22,7 @@ from server.api.cluster_context import Control
 from server.api.shape import Answer, Call
 from server.apis import registry
 from server.broker import Broker, BrokerSettings
-from server.compaction import Compaction, start_compaction
+from server.compaction import Compaction, Uncleanable, start_compaction
 from server.log import Log
 from server.log_dirs import partition_directory, put_strays_aside
 from server.log_files import DELETED_DIRECTORY, STRAY_DIRECTORY
@@ -345,17 +345,25 @@ class Queue:
     def _compact(self, partition: Partition, log: Log, work: Compaction) -> None:
         self._is_compacting = True
         is_whole: list[bool] = []
+        uncleanable: list[str] = []
 
         def run() -> None:
-            for _ in work.steps():
-                if self._is_stopping or partition.log is not log:
-                    return
-            is_whole.append(True)
+            try:
+                for _ in work.steps():
+                    if self._is_stopping or partition.log is not log:
+                        return
+            except Uncleanable as fault:
+                uncleanable.append(str(fault))
+            else:
+                is_whole.append(True)
 
         def outcome(error: StorageError | None) -> None:
             self._is_compacting = False
             if is_whole:
                 work.finish()
+            elif uncleanable:
+                work.abandon(for_good=True)
+                _log.warning("uncleanable", extra={"fields": {"log": partition.name, "reason": uncleanable[0]}})
             elif error is None or not error.final:
                 work.abandon()
             else:

@@ -4,6 +4,7 @@ import asyncio
 import unittest
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from unittest.mock import patch
 
 from server.aio.queue import Queue, clock
@@ -11,7 +12,7 @@ from server.disk.memory import MemoryDisk
 from server.log_dirs import create_partition
 from server.storage import StorageError
 from tests.support.broker_world import ME, TOPIC_ID, batch
-from wire.batches import read_header
+from wire.batches import crc32c, read_header
 from wire.cluster import Image
 from wire.errors import ErrorCode
 
@@ -48,6 +49,32 @@ class QueueTest(unittest.IsolatedAsyncioTestCase):
         async with asyncio.timeout(10):
             while self.disk.names() != ["t-0"]:
                 await asyncio.sleep(0.005)
+        await queue.stop()
+
+    async def test_a_log_that_can_t_be_compacted_is_served_all_the_same(self) -> None:
+        """A topic that became a compacted one, with records of which only their producer knows how they are packed."""
+        queue = await self.start()
+        partition = queue.broker.find("t", 0)
+        assert partition is not None and partition.log is not None
+        log = partition.log
+        log.settings = replace(log.settings, compacts=True, deletes=False, min_dirty_ratio=0.0)
+        unreadable = batch(b"x")
+        unreadable[-3:] = b"\xff\xff\xff"
+        unreadable[17:21] = crc32c(unreadable, 21, len(unreadable)).to_bytes(4, "big")
+        for records in (unreadable, batch(b"y")):
+            partition.append(records, read_header(records), clock())
+            log.roll()
+            partition.appended(clock())
+            await queue.synced(partition)
+        with self.assertLogs("carousel.queue", "WARNING"):
+            async with asyncio.timeout(10):
+                while not log.is_uncleanable:
+                    queue._compact_next()
+                    await asyncio.sleep(0.005)
+        self.assertTrue(queue.is_sound)
+        records = batch(b"z")
+        self.assertEqual(partition.append(records, read_header(records), clock()).base_offset, 2)
+        self.assertIn("uncleanable_partitions_count 1", queue.metrics_text())
         await queue.stop()
 
     async def test_a_failed_sync_refuses_who_waits_and_isnt_sound(self) -> None:
