@@ -88,6 +88,7 @@ class Queue:
         self._retry_at: float | None = None
         self._last: list[Effect] = []
         self._lost = lost
+        self._joined = 0  # the version with which the last server came to take part
         self._founded = image.version <= FIRST_RECORDS
         self._granted: set[int] = set()  # by us, to servers that the image may have forgotten since
 
@@ -113,6 +114,12 @@ class Queue:
         if self._lost and self._members is not None:
             return self._members.wanted | self._members.leaving | self._members.joining
         return frozenset(node for partition in self.image.partitions.values() for node in partition.replicas)
+
+    def is_whole(self) -> bool:
+        """Whether all wanted servers take part, and each of them knows it of all: whichever a client asks lists all."""
+        if self._members is None or self._lost or not self._members.wanted <= self._ledger.live():
+            return False
+        return all(self._applied.get(node_id, -1) >= self._joined for node_id in self._members.wanted)
 
     def deadline(self) -> float | None:
         """When the next Tick is due; None: never."""
@@ -281,6 +288,7 @@ class Queue:
         self._applied[node_id] = version
         if broker.fenced and version >= broker.epoch:
             self._ledger.put([replace(broker, fenced=False, served=broker.epoch).record()])
+            self._joined = self.image.version
             self._elect(self._ledger.on(node_id))
             self._mover.replan()
 

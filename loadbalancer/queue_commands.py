@@ -1,8 +1,9 @@
 """Clients' commands about topics, as they come to control: each part is done or refused for itself, as in Kafka.
 
 A command that makes partitions is answered when their leaders serve: when every one of them has applied the version
-that names it, or ANSWER_S later. Kafka's own topics wait up to AWAIT_S for the servers that are still to register,
-since where their partitions lie is decided once (cluster-rules R11).
+that names it, or ANSWER_S later; and so is one that finds the topic being made. Kafka's own topics, and those that want
+more servers than have registered, wait up to AWAIT_S for the ones that are still to come: right after a start the first
+command must not depend on who was first (cluster-rules R11).
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -42,13 +43,14 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An answer that waits until `nodes` have applied `version`."""
+    """An answer that waits until `nodes` have applied `version`, as they lead partitions of `topics`."""
 
     request: int
     values: Mapping[str, Any]
     version: int
     nodes: frozenset[int]
     deadline: float
+    topics: frozenset[str]
 
 
 class Commands:
@@ -64,7 +66,7 @@ class Commands:
     def hear(self, command: TopicCommand, now: float, hosts: frozenset[int], awaited: Collection[int]) -> list[Effect]:
         """What can be answered at once. `hosts` may be given partitions, `awaited` will be soon."""
         match command:
-            case CreateTopics() if awaited and any(topic.name in INTERNAL for topic in command.topics):
+            case CreateTopics() if awaited and _lacks_hosts(command, hosts):
                 self._parked.append((command, now + min(AWAIT_S, command.timeout_s)))
                 return []
             case CreateTopics():
@@ -87,7 +89,7 @@ class Commands:
         parked, self._parked = self._parked, []
         effects: list[Effect] = []
         for command, deadline in parked:
-            if awaited and now < deadline:
+            if awaited and now < deadline and _lacks_hosts(command, hosts):
                 self._parked.append((command, deadline))
             else:
                 effects += self._create(command, now, hosts)
@@ -115,13 +117,15 @@ class Commands:
         return all(applied.get(node_id, -1) >= waiting.version for node_id in waiting.nodes if node_id in live)
 
     def _answer_when_served(
-        self, request: int, values: Fields, made: list[Partition], now: float, timeout_s: float
+        self, request: int, values: Fields, names: list[str], made: list[Partition], now: float, timeout_s: float
     ) -> list[Effect]:
-        if not made:
+        same = [waiting for waiting in self._answers if not waiting.topics.isdisjoint(names)]
+        if not made and not same:
             return [Reply(request, values)]
-        nodes = frozenset(partition.leader for partition in made)
+        nodes = frozenset(partition.leader for partition in made).union(*(waiting.nodes for waiting in same))
+        version = self._ledger.image.version if made else max(waiting.version for waiting in same)
         until = now + min(ANSWER_S, max(timeout_s, 0.0))
-        self._answers.append(Waiting(request, values, self._ledger.image.version, nodes, until))
+        self._answers.append(Waiting(request, values, version, nodes, until, frozenset(names)))
         return []
 
     # --- topics
@@ -139,7 +143,7 @@ class Commands:
                 listed.append(_created(topic, partitions))
             except Refused as fault:
                 listed.append({"name": wish.name, **_fault(fault), "topic_id": None, "configs": None})
-        return self._answer_when_served(command.request, {"topics": listed}, made, now, command.timeout_s)
+        return self._answer_when_served(command.request, {"topics": listed}, names, made, now, command.timeout_s)
 
     def _make(
         self, wish: NewTopic, hosts: frozenset[int], room: int, validate_only: bool
@@ -164,7 +168,7 @@ class Commands:
                 listed.append({"name": wish.name, "error_code": E.NONE, "error_message": None})
             except Refused as fault:
                 listed.append({"name": wish.name, **_fault(fault)})
-        return self._answer_when_served(command.request, {"results": listed}, made, now, command.timeout_s)
+        return self._answer_when_served(command.request, {"results": listed}, names, made, now, command.timeout_s)
 
     def _enlarge_one(
         self, wish: MorePartitions, hosts: frozenset[int], room: int, validate_only: bool
@@ -255,6 +259,11 @@ class Commands:
         if unclean:
             ledger.note("unclean-election", f"{name}-{number}", f"node {elect.leader}: what only others had is lost")
         return E.NONE, None
+
+
+def _lacks_hosts(command: CreateTopics, hosts: Collection[int]) -> bool:
+    """Whether it would be done otherwise, or at all, if more servers had registered."""
+    return not hosts or any(topic.name in INTERNAL or topic.replication > len(hosts) for topic in command.topics)
 
 
 def _check_room(partitions: list[Partition], room: int) -> None:

@@ -90,9 +90,15 @@ class Controller:
         try:
             while True:
                 await self.step(await self._inbox.get())
+                self._inbox.task_done()
         finally:
             for job in self._jobs:
                 job.cancel()
+
+    async def settled(self) -> None:
+        """All that has been told is carried out, and the data path acts on it, or takes too long."""
+        await self._inbox.join()
+        await self._feed.settled(SETTLE_TIMEOUT_S)
 
     async def step(self, event: f.Event | f.Note | Moved) -> None:
         """Take one event from its hearing to its effects. For `run`, and for the first event before it."""

@@ -41,7 +41,8 @@ class Keeper(Protocol):
 
 class QueueControl:
     """`tail` is what `load_tail` found. `tell_fleet` takes fleet events, `remark` what is for the event log,
-    `tell_listeners` where servers listen (by node id, then by the listener's name) when that has changed."""
+    `tell_listeners` where servers listen (by node id, then by the listener's name) when that has changed; `on_step` is
+    called behind each step."""
 
     def __init__(
         self,
@@ -51,6 +52,7 @@ class QueueControl:
         tell_fleet: Callable[[f.Event], None],
         remark: Callable[[str, str, str], None],
         tell_listeners: Callable[[Mapping[int, Mapping[str, tuple[str, int]]]], None] = lambda _: None,
+        on_step: Callable[[], None] = lambda: None,
         *,
         lost: bool = False,
     ) -> None:
@@ -63,6 +65,7 @@ class QueueControl:
         self._tell_fleet = tell_fleet
         self._remark = remark
         self._tell_listeners = tell_listeners
+        self._on_step = on_step
         self._listeners: dict[int, Mapping[str, tuple[str, int]]] = {}
         self._inbox: asyncio.Queue[q.Event] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
@@ -102,6 +105,7 @@ class QueueControl:
         self._tell_moved()
         self._call_for_copies()
         self._schedule(loop)
+        self._on_step()
 
     async def _commit(self, records: list[Record]) -> bool:
         if not records:

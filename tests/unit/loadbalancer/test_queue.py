@@ -62,6 +62,26 @@ class TestRegistration(unittest.TestCase):
             self.assertGreater(partition.leader_epoch, old)
 
 
+class TestWhole(unittest.TestCase):
+    def test_when_each_server_knows_that_all_take_part(self) -> None:
+        story = Story(0).tell_members(wanted=frozenset({1, 2}))
+        self.assertFalse(story.queue.is_whole())
+        story.start(1)
+        self.assertFalse(story.queue.is_whole())
+        story.start(2)
+        self.assertFalse(story.queue.is_whole(), "server 1 would list itself alone")
+        story.sync(1)
+        self.assertFalse(story.queue.is_whole(), "server 2 has yet to hear that it is one of them")
+        story.sync(2)
+        self.assertTrue(story.queue.is_whole())
+        story.kill(1)
+        self.assertFalse(story.queue.is_whole())
+
+    def test_nobody_is_wanted(self) -> None:
+        self.assertFalse(Story(0).queue.is_whole(), "who is wanted isn't known")
+        self.assertTrue(Story(0).tell_members().queue.is_whole())
+
+
 class TestEnds(unittest.TestCase):
     def test_all_partitions_of_a_dead_server_are_led_by_others_in_one_step(self) -> None:
         story = Story(3, settings=w.QueueSettings(replication=2))
