@@ -39,6 +39,10 @@ class AutoCreation:
         if new:
             self._control.ask(CREATE_TOPICS, VERSION, _request(new), CREATION_WAIT_S, lambda _: self._answered(new))
 
+    def is_under_way(self, name: str) -> bool:
+        """Whether control has yet to answer for it: the topic may be known by then, but its leaders need not serve."""
+        return name in self._waiting
+
     def _answered(self, names: Sequence[str]) -> None:
         for name in names:
             for settled in self._waiting.pop(name):

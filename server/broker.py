@@ -22,6 +22,7 @@ from server.cluster_view import Answers, endpoint_of
 from server.control_requests import (
     ALLOCATE_VERSION,
     ALTER_PARTITION_VERSION,
+    UNKNOWN_EPOCH,
     Proposal,
     allocate_producer_ids,
     allocated,
@@ -162,6 +163,8 @@ class Broker:
                 self.traffic_gone.add(self.traffic.pop(name, TopicTraffic()))
         offsets = image.topics.get(OFFSETS_TOPIC)
         self.groups.partitions = len(image.partitions_of(offsets.id)) if offsets is not None else None
+        if offsets is not None and old.version and OFFSETS_TOPIC not in old.topics:
+            self.create_topics((OFFSETS_TOPIC,), lambda: None)  # somebody's creation: learn when its leaders serve
         self._world.leaders_changed()
 
     def _is_mine(self, state: PartitionState | None) -> bool:
@@ -353,14 +356,22 @@ class Broker:
         self._world.sync(partition)
 
     def propose_isr(self, partition: Partition, isr: tuple[int, ...]) -> None:
-        """All of one turn go with one request."""
+        """All of one turn go with one request. At most one is under way for a partition: what control says of an older
+        one must not be taken for its word on a newer one."""
+        self._unanswered.pop(partition, None)
         self._proposals[partition] = isr
         self._world.run_soon()
 
     def _send_proposals(self) -> None:
         sent, self._proposals = self._proposals, {}
         proposals = [
-            Proposal(partition.topic_id, partition.number, partition.leader_epoch, partition.partition_epoch, isr)
+            Proposal(
+                partition.topic_id,
+                partition.number,
+                partition.leader_epoch,
+                partition.partition_epoch,
+                tuple([(node, partition.proposed_epochs.get(node, UNKNOWN_EPOCH)) for node in isr]),
+            )
             for partition, isr in sent.items()
         ]
         body = alter_partition(self.node_id, self._broker_epochs(), proposals)
@@ -372,13 +383,14 @@ class Broker:
         that is over says nothing about what was proposed since."""
         now = self._clock()
         told = list(altered(outcome)) if isinstance(outcome, memoryview) else []
+        again = {partition: isr for partition, isr in sent.items() if partition.partition_epoch == epochs[partition]}
         for one in told:
             partition = self._partitions.get((one.topic, one.partition))
-            if partition is None or sent.pop(partition, None) is None:
+            if partition is None or partition not in again:
                 continue
-            if partition.partition_epoch == epochs[partition]:
-                partition.altered(one.code, one.isr, one.partition_epoch, now)
-        self._unanswered |= sent
+            if not partition.altered(one.code, one.isr, one.partition_epoch, now):
+                del again[partition]
+        self._unanswered |= again
 
     def ask_again(self) -> None:
         """Every second or so: proposals without an answer that are still wanted."""
@@ -457,6 +469,7 @@ class Broker:
         number = self.groups.partition_of(group_id)
         if number is None:
             self.create_topics((OFFSETS_TOPIC,), lambda: None)
+        if number is None or self._creation.is_under_way(OFFSETS_TOPIC):  # its leaders may not know that they are
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         leader = self.leader_of(OFFSETS_TOPIC, number)
         if leader is None or leader.leader_id == NO_LEADER:

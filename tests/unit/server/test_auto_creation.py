@@ -37,6 +37,12 @@ class AutoCreationTest(unittest.TestCase):
         self.create("b", "x")
         self.assertEqual(len(self.control.asked), 2)
 
+    def test_under_way_until_control_has_answered(self) -> None:
+        self.create("a", "x")
+        self.assertEqual([self.creation.is_under_way(name) for name in "xy"], [True, False])
+        self.answer(0)
+        self.assertFalse(self.creation.is_under_way("x"))
+
     def test_an_answer_at_once(self) -> None:
         self.control.outcome = lambda *_: ErrorCode.NOT_CONTROLLER
         self.create("a", "x", "y")

@@ -6,8 +6,9 @@ from uuid import UUID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.broker import OFFSETS_TOPIC
 from server.log_settings import Fsync
-from server.partition import CONFIRM_MS, Role
+from server.partition import CONFIRM_MS, REFUSED_MS, Role
 from server.storage import StorageError
 from tests.support.broker_world import ME, TOPIC_ID, BrokerWorld, batch
 from wire import messages
@@ -15,7 +16,7 @@ from wire.batches import TRANSACTIONAL_BIT, stamp_append_time, walk
 from wire.errors import ErrorCode
 from wire.primitives import WireError
 from wire.records import NewRecord, encode_batch
-from wire.versions import ALTER_PARTITION
+from wire.versions import ALTER_PARTITION, CREATE_TOPICS
 
 
 class TestProduce(unittest.TestCase):
@@ -110,8 +111,20 @@ class TestRules(unittest.TestCase):
         self.assertEqual(code, ErrorCode.INVALID_RECORD)
 
     def test_replicas(self) -> None:
-        _, code = self.produced(batch(b"a"), min_insync_replicas="2")
-        self.assertEqual(code, ErrorCode.NOT_ENOUGH_REPLICAS)
+        world = BrokerWorld()
+        world.create(configs={"min.insync.replicas": "2"}, replicas=[ME, 2], isr=[ME])
+        told = world.produced(world.produce(batch(b"a")))
+        self.assertEqual(told.error_code, ErrorCode.NOT_ENOUGH_REPLICAS)
+
+    def test_no_more_replicas_are_asked_for_than_there_are(self) -> None:
+        world, code = self.produced(batch(b"a"), min_insync_replicas="2")
+        self.assertEqual(code, ErrorCode.NONE)
+        state = world.state(replicas=[2, ME], adding=[2], removing=[ME], isr=[ME], partition_epoch=1)
+        world.change(world.other_broker(2), state)
+        told = world.produced(world.produce(batch(b"b")))
+        self.assertEqual(
+            (told.error_code, told.base_offset), (ErrorCode.NONE, 1), "on the move it has one replica still"
+        )
 
     def test_times(self) -> None:
         ahead = batch(b"a", timestamp_ms=1_700_000_000_000 + 7_200_000)
@@ -203,6 +216,50 @@ class TestFetch(unittest.TestCase):
         self.assertEqual(told.error_code, ErrorCode.STALE_BROKER_EPOCH)
 
 
+class TestCoordinator(unittest.TestCase):
+    """A group's coordinator is told of once it serves, whoever had its topic made."""
+
+    OFFSETS_ID = "0" * 31 + "2"
+
+    def setUp(self) -> None:
+        self.world = BrokerWorld()
+        self.world.create()
+        self.world.change(self.world.other_broker(2))
+
+    def find(self) -> ErrorCode:
+        call = self.world.ask(10, 2, {"key": "g", "key_type": 0})
+        return ErrorCode(self.world.told(10, call).error_code)
+
+    def made(self) -> None:
+        state = {"replicas": [2], "isr": [2], "leader": 2, "leader_epoch": 0, "partition_epoch": 0}
+        topic = {"type": "topic", "name": OFFSETS_TOPIC, "id": self.OFFSETS_ID, "configs": {}, "internal": True}
+        self.world.change(topic, {"type": "partition", "topic": self.OFFSETS_ID, "partition": 0, **state})
+
+    def created(self) -> None:
+        (answered,) = [done for key, _, done in self.world.asked_control if key == CREATE_TOPICS]
+        answered(ErrorCode.REQUEST_TIMED_OUT)
+
+    def test_asked_for_here(self) -> None:
+        self.assertEqual(self.find(), ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        self.made()
+        self.assertEqual(self.find(), ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        self.created()
+        self.assertEqual(self.find(), ErrorCode.NONE)
+
+    def test_asked_for_elsewhere(self) -> None:
+        self.made()
+        self.assertEqual(self.find(), ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        self.created()
+        self.assertEqual(self.find(), ErrorCode.NONE)
+
+    def test_a_server_that_starts_asks_nobody(self) -> None:
+        image = self.world.broker.image
+        self.made()
+        image, self.world = self.world.broker.image, BrokerWorld()
+        self.world.broker.apply(image, self.world.now)
+        self.assertEqual((self.find(), self.world.asked_control), (ErrorCode.NONE, []))
+
+
 class TestLeadership(unittest.TestCase):
     def setUp(self) -> None:
         self.world = BrokerWorld()
@@ -257,9 +314,79 @@ class TestLeadership(unittest.TestCase):
         self.assertEqual(len(asked), 1)
         (topic,) = messages.decode(ALTER_PARTITION, 3, asked[0]).topics
         isr = [(one.broker_id, one.broker_epoch) for one in topic.partitions[0].new_isr_with_epochs]
-        self.assertEqual(isr, [(ME, 5), (2, 7)])
+        self.assertEqual(isr, [(ME, -1), (2, 7)], "the epoch of the Fetch that speaks for it")
         call = self.world.produce(batch(b"a"))
         self.assertEqual(call.answers, [], "the proposed member counts (R1)")
+
+    def test_a_proposal_asked_again_is_of_the_life_that_was_proposed(self) -> None:
+        """KIP-903: server 2 comes back with another disk while control says nothing."""
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.world.turn()
+        self.world.asked_control[-1][2](ErrorCode.REQUEST_TIMED_OUT)
+        self.world.change(self.world.other_broker(2, epoch=9))
+        self.world.partition().fetched(2, 9, 0, 0, self.world.now)
+        self.world.broker.ask_again()
+        self.world.turn()
+        asked = [body for key, body, _ in self.world.asked_control if key == ALTER_PARTITION]
+        self.assertEqual(len(asked), 2)
+        (topic,) = messages.decode(ALTER_PARTITION, 3, asked[-1]).topics
+        self.assertEqual(topic.partitions[0].new_isr_with_epochs[-1].broker_epoch, 7)
+        self.world.asked_control[-1][2](self.isr_answer(ErrorCode.INELIGIBLE_REPLICA))
+        self.assertIsNone(self.world.partition().proposed)
+
+    def test_who_was_refused_is_not_proposed_at_its_every_fetch(self) -> None:
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.world.turn()
+        self.world.asked_control[-1][2](self.isr_answer(ErrorCode.INELIGIBLE_REPLICA))
+        for _ in range(3):
+            self.follow(0)
+        self.assertIsNone(self.world.partition().proposed)
+        self.world.pass_ms(REFUSED_MS)
+        self.follow(0)
+        self.assertEqual(self.world.partition().proposed, (ME, 2))
+
+    def test_a_new_life_is_proposed_at_once(self) -> None:
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.world.turn()
+        self.world.asked_control[-1][2](self.isr_answer(ErrorCode.INELIGIBLE_REPLICA))
+        self.world.partition().fetched(2, 9, 0, 0, self.world.now)
+        self.assertEqual(self.world.partition().proposed, (ME, 2))
+
+    def test_what_says_neither_yes_nor_no_is_asked_again(self) -> None:
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.world.turn()
+        for code, asked_again in ((ErrorCode.NOT_CONTROLLER, 1), (ErrorCode.INVALID_UPDATE_VERSION, 0)):
+            with self.subTest(code=code):
+                before = len(self.world.asked_control)
+                self.world.asked_control[-1][2](self.isr_answer(code))
+                self.world.broker.ask_again()
+                self.world.turn()
+                self.assertEqual(len(self.world.asked_control) - before, asked_again)
+                self.assertEqual(self.world.partition().proposed, (ME, 2))
+
+    def test_a_word_on_what_was_proposed_before_is_not_asked_for_again(self) -> None:
+        """One question at a time for a partition: what is said of the older one is not said of the newer one."""
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.world.turn()
+        first = self.world.asked_control[-1][2]
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=2))
+        self.follow(0)
+        self.world.turn()
+        first(ErrorCode.REQUEST_TIMED_OUT)
+        before = len(self.world.asked_control)
+        self.world.broker.ask_again()
+        self.world.turn()
+        self.assertEqual(len(self.world.asked_control), before)
+
+    def test_the_first_leader_of_all_need_not_wait_for_another(self) -> None:
+        self.follow(0)
+        self.follow(0)
+        self.assertTrue(self.world.partition().is_confirmed(self.world.now))
 
     def test_an_isr_that_lags_is_shrunk_only_by_controls_answer(self) -> None:
         call = self.world.produce(batch(b"a"))
