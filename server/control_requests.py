@@ -19,8 +19,8 @@ UNKNOWN_EPOCH: Final = -1
 
 
 class Proposal(NamedTuple):
-    """An ISR that a leader wants; `topic` is the topic's id in hex, `members` are node ids with their broker epochs as of
-    what speaks for them, -1 where nothing was heard."""
+    """An ISR that a leader wants; `topic` is the topic's id in hex, `members` are node ids with their broker epochs as
+    of what speaks for them, -1 where nothing was heard."""
 
     topic: str
     partition: int

@@ -206,7 +206,7 @@ class Partition:
         self.elr: tuple[int, ...] = ()
         self.proposed: tuple[int, ...] | None = None
         self.proposed_epochs: dict[int, int] = {}
-        """The broker epochs of its members, as of the Fetch by which they were proposed; without one none is told."""
+        """The broker epochs of its members, as of the Fetch by which they were proposed."""
         self.settled_size = 1
         """How many replicas there are while or once no move is under way."""
         self.high_watermark = 0
@@ -254,8 +254,8 @@ class Partition:
             self.advance(now)
 
     def _lead(self, now: Now) -> None:
-        """R2: a new leader waits until the one before must have stopped, if there can be another one at all. In epoch 0,
-        which a registration ends (R3), there was none."""
+        """R2: a new leader waits until the one before must have stopped, if there can be another one at all. In epoch
+        0, which a registration ends (R3), there was none."""
         assert self.log is not None
         self.role = Role.LEADER
         self._refuse_waiting(ErrorCode.NOT_LEADER_OR_FOLLOWER, now)
@@ -394,8 +394,8 @@ class Partition:
     # --- R1 --------------------------------------------------------------------------------------------------------
 
     def is_short(self) -> bool:
-        """The committed ISR is below `min.insync.replicas`, of which no more count than the topic has replicas: with one
-        replica, 2 is as good as 1 (Kafka's Partition.effectiveMinIsr, and what control counts for the ELR)."""
+        """The committed ISR is below `min.insync.replicas`, of which no more count than the topic has replicas: with
+        one replica, 2 is as good as 1 (Kafka's Partition.effectiveMinIsr, and what control counts for the ELR)."""
         wanted = self.rules.min_insync_replicas
         return len(self.isr) < wanted and len(self.isr) < min(wanted, self.settled_size)
 
@@ -477,8 +477,8 @@ class Partition:
             self._propose(tuple(node for node in self.isr if node not in late))
 
     def _propose(self, isr: tuple[int, ...]) -> None:
-        """Epochs are told as they are now, whenever it is asked again: a follower that comes back with another disk in the
-        meantime has not what it was proposed for."""
+        """Epochs are told as they are now, whenever it is asked again: a follower that comes back with another disk
+        meanwhile has not what it was proposed for."""
         self.proposed = isr
         self.proposed_epochs = {node: known.broker_epoch for node, known in self.followers.items() if node in isr}
         self.host.propose_isr(self, isr)
