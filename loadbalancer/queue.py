@@ -123,8 +123,8 @@ class Queue:
 
     def deadline(self) -> float | None:
         """When the next Tick is due; None: never."""
-        times = [at for at in (self._retry_at, self._commands.deadline()) if at is not None]
-        return min(times, default=None)
+        times = (self._retry_at, self._commands.deadline(), self._mover.deadline())
+        return min((at for at in times if at is not None), default=None)
 
     def view(self) -> dict[str, Any]:
         """Numbers for people and for /metrics: {"topics", "partitions", "offline", "under_replicated",
@@ -223,7 +223,7 @@ class Queue:
     def _settle(self, members: Members, now: float) -> None:
         for node_id in self._ended:
             self._fence(node_id)
-        self._mover.settle(members)
+        self._mover.settle(members, now)
         gone = self._ledger.image.brokers.keys() - members.wanted - members.leaving - members.joining
         for node_id in sorted(gone - self.holders() if gone else gone):
             self._ledger.put([{"type": "broker_gone", "node_id": node_id}])

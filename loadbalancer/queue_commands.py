@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from loadbalancer import elections
+from loadbalancer.mover import AWAIT_S
 from loadbalancer.queue_configs import TOPIC, altered
 from loadbalancer.queue_ledger import Ledger
 from loadbalancer.queue_topics import INTERNAL, MAX_PARTITIONS, find_topic, more_partitions, new_topic
@@ -34,9 +35,6 @@ from wire.errors import ErrorCode as E
 
 ANSWER_S: Final = 5.0
 """A leader that takes longer to apply a version is on its way out; the topic is there all the same."""
-
-AWAIT_S: Final = 3.0
-"""A server registers some 0.5 s after its start. Longer than this and one isn't coming."""
 
 Fields = dict[str, Any]
 

@@ -4,7 +4,8 @@ from typing import Any
 from support.queue_story import Story
 
 from loadbalancer import queue_words as w
-from loadbalancer.queue_commands import ANSWER_S, AWAIT_S
+from loadbalancer.mover import AWAIT_S
+from loadbalancer.queue_commands import ANSWER_S
 from loadbalancer.queue_topics import OFFSETS
 from wire.errors import ErrorCode as E
 
