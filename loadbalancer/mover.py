@@ -22,7 +22,6 @@ from loadbalancer.queue_ledger import Ledger
 from loadbalancer.queue_words import Members
 from wire.cluster import NO_LEADER, Partition
 
-
 AWAIT_S: Final = 3.0
 """A server registers some 0.5 s after its start. Longer than this and one isn't coming."""
 
