@@ -39,6 +39,7 @@ from loadbalancer.queue_words import (
     Gone,
     IsrWish,
     Members,
+    Muted,
     QueueSettings,
     Refuse,
     Refused,
@@ -83,6 +84,7 @@ class Queue:
         self._members: Members | None = None
         self._ended: dict[int, str | None] = {}  # node id: the incarnation that is over (None: none was known)
         self._stopping: set[int] = set()
+        self._mute: set[int] = set()
         self._applied: dict[int, int] = {}
         self._effects: list[Effect] = []
         self._retry_at: float | None = None
@@ -184,6 +186,8 @@ class Queue:
                 self._mover.replan()
             case Ended():
                 self._end(event.node_id)
+            case Muted():
+                (self._mute.add if event.mute else self._mute.discard)(event.node_id)
             case Applied():
                 self._apply(event.node_id, event.incarnation, event.version)
             case Gone():
@@ -223,6 +227,8 @@ class Queue:
     def _settle(self, members: Members, now: float) -> None:
         for node_id in self._ended:
             self._fence(node_id)
+        for node_id in self._mute:
+            self._move_off(node_id, keep_min=True)
         self._mover.settle(members, now)
         gone = self._ledger.image.brokers.keys() - members.wanted - members.leaving - members.joining
         for node_id in sorted(gone - self.holders() if gone else gone):
@@ -250,6 +256,7 @@ class Queue:
         self._note_registration(event, epoch, lost)
         self._ended.pop(event.node_id, None)
         self._stopping.discard(event.node_id)
+        self._mute.discard(event.node_id)
         self._mover.replan()
         return epoch
 
@@ -302,6 +309,7 @@ class Queue:
     def _end(self, node_id: int) -> None:
         broker = self._ledger.broker(node_id)
         self._ended[node_id] = broker.incarnation if broker else None
+        self._mute.discard(node_id)
 
     def _is_over(self, broker: Broker) -> bool:
         return self._ended.get(broker.node_id) == broker.incarnation
@@ -326,16 +334,24 @@ class Queue:
         self._elect(without)
 
     def _elect(self, partitions: list[Partition]) -> None:
-        ledger, is_live = self._ledger, self._can_lead()
+        ledger = self._ledger
         ledger.put_partitions(
-            elections.settle_elr(
-                elections.elect(partition, is_live, unclean=ledger.unclean(partition)), ledger.min_isr(partition)
-            )
-            for partition in partitions
+            elections.settle_elr(self._elected(partition), ledger.min_isr(partition)) for partition in partitions
         )
 
+    def _elected(self, partition: Partition) -> Partition:
+        """One that answers nobody leads on where nobody else can without a loss: it may only be slow."""
+        unclean = self._ledger.unclean(partition)
+        if not self._mute:
+            return elections.elect(partition, self._can_lead(), unclean=unclean)
+        elected = elections.elect(partition, self._can_lead())
+        if elected.leader != NO_LEADER:
+            return elected
+        can_lead = self._ledger.live() - self._stopping
+        return elections.elect(partition, can_lead.__contains__, unclean=unclean)
+
     def _can_lead(self) -> elections.IsLive:
-        live = self._ledger.live() - self._stopping
+        live = self._ledger.live() - self._stopping - self._mute
         return live.__contains__
 
     # --- what servers ask
@@ -356,12 +372,18 @@ class Queue:
     def _hand_over(self, node_id: int) -> None:
         """Before a server stops: whatever another in-sync replica can lead, it leads now."""
         self._stopping.add(node_id)
-        is_live = self._can_lead()
+        self._move_off(node_id)
+
+    def _move_off(self, node_id: int, *, keep_min: bool = False) -> None:
+        """Always safe: who is in sync has everything, and a leader that is cut off acknowledges nothing alone (R1).
+        `keep_min`: not where too few would be in sync then."""
+        ledger, is_live = self._ledger, self._can_lead()
         shared = [
-            partition for partition in self._ledger.on(node_id)
+            partition for partition in ledger.on(node_id)
             if node_id in partition.isr and any(map(is_live, partition.isr))
+            and not (keep_min and len(partition.isr) <= ledger.min_isr(partition))
         ]  # fmt: skip
-        self._elect([elections.without(partition, node_id, self._ledger.min_isr(partition)) for partition in shared])
+        self._elect([elections.without(partition, node_id, ledger.min_isr(partition)) for partition in shared])
 
     def _current(self, node_id: int, epoch: int) -> Broker:
         broker = self._ledger.broker(node_id)
@@ -422,8 +444,8 @@ class Queue:
         broker = self._ledger.broker(node_id)
         if broker is None or (epoch not in (-1, broker.epoch) and not already):
             raise Refused(E.INELIGIBLE_REPLICA, f"epoch {epoch} of node {node_id} is not the current one")
-        if not already and (broker.fenced or self._is_over(broker) or node_id in self._stopping):
-            raise Refused(E.INELIGIBLE_REPLICA, f"node {node_id} is fenced, or stops")
+        if not already and (broker.fenced or self._is_over(broker) or node_id in self._stopping | self._mute):
+            raise Refused(E.INELIGIBLE_REPLICA, f"node {node_id} is fenced, stops, or answers nobody")
 
 
 def _isr_answer(number: int, code: E, partition: Partition | None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from loadbalancer.disk.secret import cluster_secret
 from loadbalancer.event_log import EventLog
 from loadbalancer.fleet import Fleet
 from loadbalancer.fleet_state import FleetSettings
+from loadbalancer.health import ALIVE_S, KILL_S, falls_within
 from loadbalancer.instances import ReplicaSpec
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
@@ -381,6 +382,8 @@ def fleet_settings(settings: Settings, respawns: bool) -> FleetSettings:
         replicas=settings.replicas,
         max_replicas=settings.replica_limit,
         fall=settings.health_fall,
+        kill_fall=falls_within(KILL_S, settings.health_interval, settings.health_fall) if settings.has_queue else 0,
+        alive_fall=falls_within(ALIVE_S, settings.health_interval, settings.health_fall) if settings.has_queue else 0,
         rise=settings.health_rise,
         start_timeout_s=settings.start_timeout,
         drain_timeout_s=settings.drain_timeout,

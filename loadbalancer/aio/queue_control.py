@@ -24,6 +24,9 @@ from wire.cluster import Image, Record
 SNAPSHOT_RECORDS: Final = 2000
 """A snapshot is written when the log behind the last one is longer than this, and than the snapshot itself."""
 
+SIGN_S: Final = 2.0
+"""A server beats once a second over its link, besides all else that it asks there."""
+
 log = get_logger("control")
 
 
@@ -76,6 +79,11 @@ class QueueControl:
     def send(self, event: q.Event) -> None:
         """Queue an event; events are taken in order."""
         self._inbox.put_nowait(event)
+
+    def is_alive(self, node_id: int) -> bool:
+        """Whether a server was heard on its link within SIGN_S."""
+        heard_at = self.links.heard_at(node_id) if self.links is not None else None
+        return heard_at is not None and asyncio.get_running_loop().time() - heard_at <= SIGN_S
 
     def tell_members(self, wanted: frozenset[int], leaving: frozenset[int], joining: frozenset[int]) -> None:
         """Who the fleet is; nothing happens if that is known."""
