@@ -5,10 +5,11 @@ from typing import Final
 
 import pytest
 
-# Who starts us in the background of a script has us ignore Ctrl-C, and our children inherit that: then a system that a
-# test interrupts would go on for ever.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# Who starts us in the background of a script, or by nohup, has us ignore Ctrl-C and hang-ups, and our children inherit
+# that: then a system that a test interrupts would go on for ever.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 TOGETHER: Final = {
     "/conformance/kafka/": "one system for all of them",
