@@ -280,7 +280,8 @@ class Queue:
 
     def _note_registration(self, event: Registered, epoch: int, lost: bool) -> None:
         about = f"node {event.node_id}"
-        self._ledger.note("broker-registered", about, f"epoch {epoch}, stopped {event.stop}")
+        before = "for the first time" if event.previous_epoch < 0 else f"stopped {event.stop.replace('_', ' ')}"
+        self._ledger.note("broker-registered", about, f"epoch {epoch}, {before}")
         if lost:
             reason = "a new directory, an old copy, or a crash with unsynced writes: out of every ISR and ELR"
             self._ledger.note("broker-disk-distrusted", about, reason)
