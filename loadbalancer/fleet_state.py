@@ -86,7 +86,8 @@ class Place:
 
     `instance` is None while a spawn is under way (starting) or nothing is there (dead). `deadline` is when
     the present state runs out: starting gives up, dead tries again, draining is cut. `streak` counts probe
-    answers in a row, good ones up, bad ones down. `reason` is why it is in its state, for people.
+    answers in a row, good ones up, bad ones down; `deaths` those in a row, `failed_starts` how many of the last of them
+    came before it was healthy. `reason` is why it is in its state, for people.
     `joining`: an /add under way brought it, it is not in the layout yet. `leaving`: an /rm wants it gone, but the
     queue's data is moved away first; until then it serves, and is replaced if it dies. `mute`: it answers no heartbeat,
     and is out of routing, but not yet given up.
@@ -108,6 +109,7 @@ class Place:
     streak: int = 0
     healthy_since: float | None = None
     deaths: int = 0
+    failed_starts: int = 0
     reason: str = ""
     slot: int = -1
 

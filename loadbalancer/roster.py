@@ -195,10 +195,10 @@ class Roster:
         """The incarnation is proven gone: dead, to be replaced at once or after the crash loop's delay."""
         if place.state is not State.DEAD:
             self.shift(place, State.DEAD, reason, now)
-        served = place.healthy_since is not None
         place.deaths = deaths_in_a_row(place.deaths, place.healthy_since, now)
+        place.failed_starts = place.failed_starts + 1 if place.healthy_since is None else 0
         place.instance, place.healthy_since, place.streak = None, None, 0
-        wait_s = delay_s(place.deaths, served=served)
+        wait_s = delay_s(place.deaths, place.failed_starts)
         place.deadline = now + wait_s
         if wait_s > 0:
             told = f"{place.deaths} deaths in a row, next try in {wait_s:g} s: {reason}"
