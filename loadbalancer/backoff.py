@@ -21,8 +21,8 @@ def deaths_in_a_row(before: int, healthy_since: float | None, now: float) -> int
 
 
 def delay_s(deaths: int, failed_starts: int) -> float:
-    """0 after the first death, then 0.5 s doubling to 30 s. `failed_starts`: how many of the last of them came before the
-    incarnation was healthy."""
+    """0 after the first death, then 0.5 s doubling to 30 s. `failed_starts`: how many of the last of them came before
+    the incarnation was healthy."""
     counted = min(deaths, failed_starts + SERVED_DEATHS)
     if counted <= 1:
         return 0.0

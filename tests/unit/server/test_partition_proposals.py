@@ -19,7 +19,7 @@ class ProposalTest(unittest.TestCase):
 
     def setUp(self) -> None:
         self.log: Any = mock.Mock(log_start=0, end_offset=9, safe_end=9, failure=None, wants_sync=False)
-        rules: Any = SimpleNamespace(min_insync_replicas=1)  # of the TopicRules
+        rules: Any = SimpleNamespace(min_insync_replicas=1)
         self.host = mock.Mock()
         self.partition = Partition(1, "orders", MOVING, rules, self.host)
         self.partition.opened(self.log, NOW)
