@@ -92,6 +92,8 @@ class Queue:
         self._requests = Requests()
         self._wanted_syncs: list[Partition] = []
         self._after_sync: dict[Log, list[Callable[[], None]]] = {}
+        self._busy: dict[str, list[Partition]] = {}
+        """Directories that are being opened, or put away, and who waits to open the next of that name."""
         self._is_run_due = False
         self._deadline: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -208,6 +210,13 @@ class Queue:
     # --- the broker's world ----------------------------------------------------------------------------------------
 
     def open(self, partition: Partition) -> None:
+        """A topic that is deleted and made again, or a replica that goes and comes back, has the directory's name of
+        the one before: it waits until that is closed and renamed, or the new log would be renamed under its feet."""
+        waiting = self._busy.get(partition.name)
+        if waiting is not None:
+            waiting.append(partition)
+            return
+        self._busy[partition.name] = []
         opened: list[Log] = []
         rules, name, topic_id = partition.rules.log, partition.name, uuid.UUID(partition.topic_id)
 
@@ -218,24 +227,35 @@ class Queue:
         def outcome(error: StorageError | None) -> None:
             if error is not None:
                 self.broker.open_failed(partition, error)
-            elif not self.broker.opened(partition, opened[0], clock()):
+                self._free(name)
+            elif self.broker.opened(partition, opened[0], clock()):
+                self._free(name)
+            else:
                 self.retire(partition, opened[0], is_deleted=True)
             self._tell_opened()
 
         self.syncing.run(work, outcome)
+
+    def _free(self, name: str) -> None:
+        """The directory has its owner, or is no more under that name: the next one's turn, if it is still wanted."""
+        waiting = self._busy.pop(name)
+        wanted = [partition for partition in waiting if partition in self.broker.opening]
+        if wanted:
+            self.open(wanted[-1])  # only the last one of a name is held
 
     def retire(self, partition: Partition, log: Log | None, is_deleted: bool) -> None:
         if log is None:
             return
         ending = DELETED_DIRECTORY if is_deleted else STRAY_DIRECTORY
         name, gone = partition.name, _gone(partition.name, ending)
+        self._busy.setdefault(name, [])
 
         def put_away() -> None:
             if log.is_syncing or log.cleaning:  # something is under way: when it has ended
                 self._after_sync.setdefault(log, []).append(put_away)
                 return
             log.close()
-            self.syncing.run(lambda: self._disk.rename(name, gone), lambda _: None)
+            self.syncing.run(lambda: self._disk.rename(name, gone), lambda _: self._free(name))
             self._loop.call_later(DELETE_DELAY_S, self._remove, gone)
 
         put_away()

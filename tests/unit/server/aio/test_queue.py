@@ -1,6 +1,8 @@
 """`server.aio.queue` on a disk in memory: what is put aside, and how a failed sync ends (R3, R8)."""
 
 import asyncio
+import threading
+import time
 import unittest
 import uuid
 from contextlib import suppress
@@ -8,7 +10,7 @@ from unittest.mock import patch
 
 from server.aio.queue import Queue, clock
 from server.disk.memory import MemoryDisk
-from server.log_dirs import create_partition
+from server.log_dirs import create_partition, topic_id_of
 from server.storage import StorageError
 from tests.support.broker_world import ME, TOPIC_ID, batch
 from wire.batches import read_header
@@ -16,10 +18,13 @@ from wire.cluster import Image
 from wire.errors import ErrorCode
 
 
-def image(*, leader_epoch: int = 0) -> Image:
+OTHER_ID = "0" * 31 + "2"
+
+
+def image(*, leader_epoch: int = 0, topic_id: str = TOPIC_ID) -> Image:
     state = {"replicas": [ME], "isr": [ME], "leader": ME, "leader_epoch": leader_epoch, "partition_epoch": leader_epoch}
-    topic = {"type": "topic", "name": "t", "id": TOPIC_ID, "configs": {}}
-    return Image().with_records([topic, {"type": "partition", "topic": TOPIC_ID, "partition": 0, **state}], 1, 1)
+    topic = {"type": "topic", "name": "t", "id": topic_id, "configs": {}}
+    return Image().with_records([topic, {"type": "partition", "topic": topic_id, "partition": 0, **state}], 1, 1)
 
 
 class NoControl:
@@ -49,6 +54,48 @@ class QueueTest(unittest.IsolatedAsyncioTestCase):
             while self.disk.names() != ["t-0"]:
                 await asyncio.sleep(0.005)
         await queue.stop()
+
+    async def change(self, queue: Queue, image: Image) -> None:
+        queue.apply(image)
+        opened = asyncio.Event()
+        queue.when_opened(opened.set)
+        await asyncio.wait_for(opened.wait(), 10)
+
+    def slow_syncs(self) -> threading.Event:
+        """Syncs of logs wait for the event."""
+        go = threading.Event()
+
+        def wait(operation: str, name: str) -> bool:
+            if operation == "sync" and name.endswith(".log"):
+                go.wait(10)
+            return False
+
+        self.disk.hook = wait
+        return go
+
+    async def test_a_topic_made_again_while_the_old_one_is_put_away(self) -> None:
+        """And a replica that goes and comes back: the new log must not be renamed away with the old one."""
+        for topic_id in (OTHER_ID, TOPIC_ID):
+            with self.subTest(topic_id):
+                self.disk = MemoryDisk()
+                queue = await self.start()
+                partition = queue.broker.find("t", 0)
+                assert partition is not None
+                go = self.slow_syncs()
+                records = batch(b"old")
+                partition.append(records, read_header(records), clock())
+                partition.appended(clock())
+                await asyncio.sleep(0)  # the sync is under way
+                queue.apply(Image())
+                asyncio.get_running_loop().call_later(0.05, go.set)
+                await self.change(queue, image(topic_id=topic_id))
+                found = queue.broker.find("t", 0)
+                assert found is not None and found.log is not None
+                self.assertEqual(found.log.end_offset, 0)
+                await asyncio.get_running_loop().run_in_executor(None, time.sleep, 0.05)
+                self.assertEqual(topic_id_of(self.disk.make("t-0")), uuid.UUID(topic_id))
+                self.assertIs(self.disk.make("t-0"), found.log.directory, "nobody has renamed it")
+                await queue.stop()
 
     async def test_a_failed_sync_refuses_who_waits_and_isnt_sound(self) -> None:
         queue = await self.start()
