@@ -281,7 +281,9 @@ class Broker:
         return self._world.disk_bytes()
 
     def disk_failed(self, partition: Partition, error: StorageError, now: Now) -> None:
-        if error.final:
+        """Something that its log was to do failed: for good, or (a full disk) for now."""
+        log = partition.log
+        if error.final or (log is not None and log.failure is not None):
             if partition.topic == OFFSETS_TOPIC:
                 self._loading.pop(partition.number, None)
                 self.groups.resign(partition.number, now)

@@ -194,7 +194,7 @@ class Queue:
         log = partition.log
         if log is None:
             return
-        while log.failure is None:
+        while log.failure is None or log.is_syncing or log.cleaning:
             is_last = not log.is_syncing and not log.cleaning
             done = self._loop.create_future()
             if is_last:
@@ -379,6 +379,7 @@ class Queue:
             elif error is None or not error.final:
                 work.abandon()
             else:
+                log.cleaning = False
                 self.broker.disk_failed(partition, error, clock())
             self._tell_idle(log)
             if error is None:  # a full disk is tried again after the usual pause
