@@ -195,6 +195,16 @@ class Log:
                 return data
         return b""
 
+    def available(self, offset: int, at_most: int, limit: int) -> int:
+        """How many bytes there are from `offset` on, of batches below offset `limit`: `at_most`, or more. It reads no
+        records, as this is asked at each turn by each fetch that waits for a million bytes."""
+        found = 0
+        for segment in self.segments[max(bisect_right(self._bases, offset) - 1, 0) :]:
+            if found >= at_most or segment.base_offset >= limit:
+                break
+            found += segment.available(offset, limit)
+        return found
+
     def find_by_time(self, timestamp_ms: int) -> Found | None:
         """The first record not older than `timestamp_ms`: ListOffsets by time."""
         self._check_usable()

@@ -1,6 +1,7 @@
 """Produce, fetch and leadership through the wire's bytes, on a disk in memory with a clock of its own."""
 
 import unittest
+from unittest.mock import patch
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -161,6 +162,37 @@ class TestFetch(unittest.TestCase):
         self.assertEqual(call.answers, [])
         self.world.produce(batch(b"a" * 200))
         self.assertEqual(len(list(walk(bytes(self.world.fetched(call).records)))), 2)
+
+    def test_a_million_bytes_are_waited_for_without_a_look_at_them(self) -> None:
+        """And not beyond what an answer may hold."""
+        self.world.change({"type": "topic_configs", "id": TOPIC_ID, "configs": {"segment.bytes": "300"}})
+        for _ in range(8):
+            self.world.produce(batch(b"x" * 100))
+        log = self.world.partition().log
+        assert log is not None
+        with patch.object(type(log), "read", side_effect=AssertionError("read to be counted")):
+            waiting = self.world.fetch(0, min_bytes=1 << 30, max_wait=500)
+            self.assertEqual(waiting.answers, [])
+            for most in ({"partition_max_bytes": 500, "min_bytes": 501}, {"max_bytes": 500, "min_bytes": 1_000}):
+                call = self.world.fetch(0, **{"max_wait": 500, **most})
+                self.assertEqual(len(call.answers), "max_bytes" in most)
+        self.world.pass_ms(600)
+        self.assertEqual(len(waiting.answers), 1)
+
+    def test_a_partition_named_twice(self) -> None:
+        """Each fetch that waits, also one that is none of ours, is answered all the same."""
+        part = {"partition": 0, "fetch_offset": 0, "partition_max_bytes": 1 << 20, "current_leader_epoch": -1}
+        part |= {"last_fetched_epoch": -1, "log_start_offset": -1}
+        topics = [{"topic": "t", "topic_id": UUID(TOPIC_ID), "partitions": [part, part]}]
+        for epoch in (-1, 0):
+            calls = [self.world.fetch(topics=topics, session_epoch=epoch), self.world.fetch(0)]
+            with self.subTest(epoch):
+                self.assertEqual([len(call.answers) for call in calls], [0, 0])
+                self.world.pass_ms(600)
+                self.assertEqual([len(call.answers) for call in calls], [1, 1])
+        calls = [self.world.fetch(0, topics=topics), self.world.fetch(0)]
+        self.world.produce(batch(b"a"))
+        self.assertEqual([len(call.answers) for call in calls], [1, 1])
 
     def test_outside_of_the_log(self) -> None:
         told = self.world.fetched(self.world.fetch(offset=5))
