@@ -399,7 +399,10 @@ class Queue:
 async def _repeat(seconds: float, work: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
-        work()
+        try:
+            work()
+        except Exception:  # a fault of ours, this time; retention and sessions are to go on
+            _log.exception("housekeeping failed")
 
 
 def _finish(done: "asyncio.Future[None]") -> None:
