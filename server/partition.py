@@ -461,6 +461,12 @@ class Partition:
         if partition_epoch != self.partition_epoch:
             self.isr, self.partition_epoch, self.proposed = isr, partition_epoch, None
 
+    def rewound(self, log: Log) -> None:
+        """Its log was cut, or begun anew, as its leader wants it. HW is never above the end: after an unclean election it
+        would be, and what this replica appends there, once it leads, would be acknowledged before anyone has it."""
+        self.log = log
+        self.high_watermark = max(log.log_start, min(self.high_watermark, log.end_offset))
+
     def follow_high_watermark(self, high_watermark: int) -> None:
         """What a leader says; as far as this log goes."""
         assert self.log is not None
