@@ -39,14 +39,13 @@ from server.topic_rules import TopicRules, topic_rules
 from server.traffic import TopicTraffic
 from server.waiting import Deadlines, Waiter
 from wire.answer_parts import CurrentLeader, Endpoint, Topic
-from wire.batches import BatchError, read_header, walk, whole_end
+from wire.batches import LENGTH_END, BatchError, read_header, walk, whole_end
 from wire.cluster import NO_LEADER, Image
 from wire.cluster import Partition as PartitionState
 from wire.errors import ErrorCode
 from wire.primitives import WireError
+from wire.topic_names import OFFSETS_TOPIC
 from wire.versions import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION
-
-OFFSETS_TOPIC: Final = "__consumer_offsets"
 
 INTERNAL_LISTENER: Final = "INTERNAL"
 
@@ -439,6 +438,10 @@ class Broker:
         try:
             if partition is None:
                 raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+            # A group's record has what its clients put into it. A batch that no Fetch can carry would be the end of its
+            # followers, in everything that they follow here.
+            if len(batch) > partition.rules.max_message_bytes + LENGTH_END:
+                raise Refused(ErrorCode.MESSAGE_TOO_LARGE)
             stored = partition.append(memoryview(batch), read_header(batch), now)
             partition.appended(now)
         except Refused as error:

@@ -132,6 +132,49 @@ class TestRules(unittest.TestCase):
         self.assertEqual(self.produced(bytes(records))[1], ErrorCode.INVALID_TIMESTAMP)
 
 
+class TestInternalTopics(unittest.TestCase):
+    """The log of groups is the coordinator's alone, and what it writes can be replicated."""
+
+    def setUp(self) -> None:
+        self.world = BrokerWorld()
+        self.world.create("__consumer_offsets", configs={"max.message.bytes": "400"})
+        self.world.change({"type": "topic", "name": "t", "id": "0" * 31 + "2", "configs": {}})
+        self.world.change(self.world.state() | {"topic": "0" * 31 + "2"})
+
+    def commit(self, metadata: str, group: str = "g") -> int:
+        part = {"partition_index": 0, "committed_offset": 3, "committed_leader_epoch": -1}
+        part |= {"committed_metadata": metadata}
+        values = {"group_id": group, "generation_id_or_member_epoch": -1, "member_id": "", "group_instance_id": None}
+        values |= {"topics": [{"name": "t", "partitions": [part]}]}
+        return int(self.world.told(8, self.world.ask(8, 8, values)).topics[0].partitions[0].error_code)
+
+    def test_clients_write_nothing_there(self) -> None:
+        part = {"index": 0, "records": batch(b"rubbish")}
+        topics = [{"name": "__consumer_offsets", "partition_data": [part]}]
+        told = self.world.produced(self.world.produce(b"", topic_data=topics))
+        self.assertEqual(told.error_code, ErrorCode.INVALID_TOPIC_EXCEPTION)
+        log = self.world.partition("__consumer_offsets").log
+        assert log is not None
+        self.assertEqual(log.end_offset, 0)
+
+    def test_what_is_larger_than_the_topic_allows(self) -> None:
+        self.assertEqual(self.commit("x" * 500), ErrorCode.INVALID_COMMIT_OFFSET_SIZE)
+        self.assertEqual(self.commit("x" * 100), 0)
+
+    def test_a_group_with_a_long_id_can_be_deleted(self) -> None:
+        self.world.change({"type": "topic_configs", "id": TOPIC_ID, "configs": {"max.message.bytes": "300000"}})
+        group = "g" * 30_000
+        for number in range(12):
+            self.world.change(self.world.state(number) | {"topic": "0" * 31 + "2"})
+            part = {"partition_index": number, "committed_offset": 3, "committed_leader_epoch": -1}
+            part |= {"committed_metadata": ""}
+            values = {"group_id": group, "generation_id_or_member_epoch": -1, "member_id": ""}
+            values |= {"group_instance_id": None, "topics": [{"name": "t", "partitions": [part]}]}
+            self.world.ask(8, 8, values)
+        told = self.world.told(42, self.world.ask(42, 2, {"groups_names": [group]}))
+        self.assertEqual(told.results[0].error_code, 0)
+
+
 class TestFetch(unittest.TestCase):
     def setUp(self) -> None:
         self.world = BrokerWorld()
