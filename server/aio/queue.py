@@ -59,7 +59,8 @@ _log = logging.getLogger("carousel.queue")
 
 
 def clock() -> Now:
-    return Now(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000)
+    """CLOCK_BOOTTIME (R2): a machine that was suspended must know for how long nobody has heard of it."""
+    return Now(time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000, time.time_ns() // 1_000_000)
 
 
 class Queue:
@@ -319,16 +320,21 @@ class Queue:
         due_ms = self.broker.deadlines.next_ms()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if due_ms is None else self._loop.call_at(due_ms / 1000, self._expire)
+            self._deadline = None
+        if due_ms is not None:
+            self._call_at(due_ms, clock().steady_ms)
+
+    def _call_at(self, due_ms: int, now_ms: int) -> None:
+        """The loop has another clock, so it is told how long, and may be a little early."""
+        self._deadline = self._loop.call_later(max(due_ms - now_ms, 1) / 1000, self._expire)
 
     def _expire(self) -> None:
-        """`loop.time()` is the steady clock, so what is due by one is due by the other, up to a rounding."""
         self._deadline = None
         now = clock()
         self.broker.deadlines.expire(now)
         due_ms = self.broker.deadlines.next_ms()
         if due_ms is not None:
-            self._deadline = self._loop.call_at(max(due_ms, now.steady_ms + 1) / 1000, self._expire)
+            self._call_at(due_ms, now.steady_ms)
 
     def leaders_changed(self) -> None:
         self.on_leaders_changed()

@@ -97,6 +97,10 @@ class QueueTest(unittest.IsolatedAsyncioTestCase):
                 self.assertIs(self.disk.make("t-0"), found.log.directory, "nobody has renamed it")
                 await queue.stop()
 
+    async def test_the_steady_clock_goes_on_while_the_machine_is_suspended(self) -> None:
+        with patch("time.clock_gettime_ns", lambda which: {time.CLOCK_BOOTTIME: 7_000_000}[which]):
+            self.assertEqual(clock().steady_ms, 7)
+
     async def test_a_failed_sync_refuses_who_waits_and_isnt_sound(self) -> None:
         queue = await self.start()
         partition = queue.broker.find("t", 0)
