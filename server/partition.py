@@ -212,21 +212,22 @@ class Partition:
         self.state = state
         if self.log is None or state.partition_epoch < self.partition_epoch:
             return
-        old_epoch, was = self.leader_epoch, self.role
+        old_epoch, was, before = self.leader_epoch, self.role, self.replicas
         self.leader, self.leader_epoch = state.leader, state.leader_epoch
         self._commit_isr(state.isr, state.partition_epoch)
         self.elr, self.replicas = state.elr, state.replicas
         leads = state.leader == self.node_id
         if leads and (was is not Role.LEADER or state.leader_epoch > old_epoch):
-            self._lead(now)
+            self._lead(now, before)
         elif not leads:
             self._follow(was, old_epoch, now)
         if leads:
             self._keep_followers(now)
             self.advance(now)
 
-    def _lead(self, now: Now) -> None:
-        """R2: a new leader waits until the one before must have stopped, if there can be another one at all."""
+    def _lead(self, now: Now, before: tuple[int, ...]) -> None:
+        """R2: a new leader waits until the one before must have stopped, if there can be another one at all: at the end
+        of a move it is no replica any more (`before` were), and may not know it yet."""
         assert self.log is not None
         self.role = Role.LEADER
         self._refuse_waiting(ErrorCode.NOT_LEADER_OR_FOLLOWER, now)
@@ -234,7 +235,8 @@ class Partition:
         self.log.begin_epoch(self.leader_epoch)
         self.followers = {}
         self.proposed = None
-        self.serves_from_ms = now.steady_ms + CONFIRM_MS if set(self.replicas) - {self.node_id} else now.steady_ms
+        has_others = bool({*self.replicas, *before} - {self.node_id})
+        self.serves_from_ms = now.steady_ms + CONFIRM_MS if has_others else now.steady_ms
         self.host.sync(self)
 
     def _follow(self, was: Role, old_epoch: int, now: Now) -> None:

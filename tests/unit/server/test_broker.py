@@ -315,6 +315,15 @@ class TestLeadership(unittest.TestCase):
         told = self.world.produced(self.world.produce(batch(b"a"), acks=1))
         self.assertEqual(told.error_code, ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
+    def test_who_takes_over_at_the_end_of_a_move_waits_for_the_leaver(self) -> None:
+        """Which is no replica any more, and may answer for two seconds as if it were the leader."""
+        partition = self.world.partition()
+        self.world.change(self.world.state(replicas=[2, ME], isr=[2, ME], leader=2, leader_epoch=8, partition_epoch=8))
+        self.world.change(self.world.state(leader_epoch=9, partition_epoch=9))
+        self.assertFalse(partition.is_confirmed(self.world.now))
+        self.world.pass_ms(CONFIRM_MS)
+        self.assertTrue(partition.is_confirmed(self.world.now))
+
     def test_who_waited_is_told_when_another_leads(self) -> None:
         call = self.world.produce(batch(b"a"))
         fetch = self.world.fetch()
