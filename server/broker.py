@@ -82,6 +82,11 @@ class World(Protocol):
         """Have its log's sync job run, unless one is under way, then call `Partition.synced` or `disk_failed`."""
         ...
 
+    def disk_failed(self, partition: Partition, error: StorageError) -> None:
+        """Its log has failed, because the disk has, while others count on this server (R8: resign). What is merely
+        damaged is none of this: the next life would find it just so. Maybe told more than once."""
+        ...
+
     def run_soon(self) -> None:
         """Call `run` when this turn of the loop is over."""
         ...
@@ -190,6 +195,8 @@ class Broker:
         leads = partition.role is Role.LEADER
         if is_groups and leads and (not led or partition.leader_epoch > epoch):
             self._load_groups(partition, now)
+        if partition.open_error is not None and partition.may_be_rebuilt:
+            self.open_again(partition)
 
     def _leave(self, key: tuple[str, int], is_deleted: bool, now: Now) -> None:
         partition = self._partitions.pop(key)
@@ -218,9 +225,25 @@ class Broker:
         return True
 
     def open_failed(self, partition: Partition, error: StorageError) -> None:
-        """It stays offline: KAFKA_STORAGE_ERROR until another replica or the operator helps."""
+        """It stays offline: KAFKA_STORAGE_ERROR until another replica or the operator helps. As a leader it makes room
+        for one that is in sync."""
         self.opening.discard(partition)
         partition.open_error = error
+        state = partition.state
+        if error.final and error.is_io and state.leader == self.node_id and len(state.isr) > 1:
+            self._world.disk_failed(partition, error)
+
+    def open_again(self, partition: Partition) -> None:
+        """What kept its log from being opened may be over: the disk was full, or others have all that it had."""
+        if partition not in self.opening and self._partitions.get(partition.state.key) is partition:
+            self.opening.add(partition)
+            self._world.open(partition)
+
+    def retry_opening(self) -> None:
+        """Now and then: what may have been a full disk."""
+        for partition in self.held():
+            if partition.open_error is not None and not partition.open_error.final:
+                self.open_again(partition)
 
     def _set_rules(self, now: Now) -> None:
         rules: dict[str, TopicRules] = {}
@@ -287,6 +310,8 @@ class Broker:
                 self._loading.pop(partition.number, None)
                 self.groups.resign(partition.number, now)
             partition.failed(error, now)
+            if error.is_io:
+                self._world.disk_failed(partition, error)
 
     @property
     def auto_creates_topics(self) -> bool:

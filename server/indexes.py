@@ -59,8 +59,9 @@ class SparseIndex:
         return index
 
     def add(self, key: int, value: int) -> None:
-        """The key must be larger than all before; if it isn't, nothing is added. Raises nothing: the batch is in the log
-        by now. What a full disk doesn't take is kept for the next `flush`."""
+        """The key must be larger than all before; if it isn't, nothing is added.
+
+        Raises nothing: the batch is in the log by now. What a full disk doesn't take is kept for the next `flush`."""
         if self.last is not None and key <= self.last[0]:
             return
         self.last = (key, value)

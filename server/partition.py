@@ -171,7 +171,7 @@ class Partition:
         """Its topic's."""
         self.log: Log | None = None
         self.open_error: StorageError | None = None
-        """Why there is no log and won't be one."""
+        """Why there is no log, for now or for good."""
         self.role = Role.OFFLINE
         self.state = state
         """As control wants it; it is acted on once there is a log."""
@@ -198,12 +198,19 @@ class Partition:
         """Of its directory, as in Kafka."""
         return f"{self.topic}-{self.number}"
 
+    @property
+    def may_be_rebuilt(self) -> bool:
+        """R8: somebody else leads, and nobody counts on what is here, nor could: it is in neither ISR nor ELR."""
+        state = self.state
+        others = state.leader not in (NO_LEADER, self.node_id)
+        return others and self.node_id not in state.isr and self.node_id not in state.elr
+
     # --- its role ------------------------------------------------------------------------------------------------
 
     def opened(self, log: Log, now: Now) -> None:
         """There is a log: from now on it is what control wants it to be."""
         assert self.log is None
-        self.log = log
+        self.log, self.open_error = log, None
         self.high_watermark = log.log_start
         self.apply(self.state, now)
 
@@ -464,8 +471,8 @@ class Partition:
             self.isr, self.partition_epoch, self.proposed = isr, partition_epoch, None
 
     def rewound(self, log: Log) -> None:
-        """Its log was cut, or begun anew, as its leader wants it. HW is never above the end: after an unclean election it
-        would be, and what this replica appends there, once it leads, would be acknowledged before anyone has it."""
+        """Its log was cut, or begun anew, as its leader wants it. HW is never above the end: after an unclean election
+        it would be, and what this replica appends there, once it leads, would be acknowledged before anyone has it."""
         self.log = log
         self.high_watermark = max(log.log_start, min(self.high_watermark, log.end_offset))
 

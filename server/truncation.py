@@ -51,8 +51,9 @@ def _truncate(log: Log, offset: int) -> None:
 
 
 def restart_at(log: Log, offset: int) -> Log:
-    """The log emptied, to go on at `offset`: a follower whose end lies before its leader's start. `log` is closed, or has
-    failed, with a StorageError, as by `truncate`."""
+    """The log emptied, to go on at `offset`: a follower whose end lies before its leader's start.
+
+    `log` is closed; or it has failed, with a StorageError, as by `truncate`."""
     assert not log.is_syncing and not log.cleaning and offset >= log.end_offset
     directory = log.directory
     try:

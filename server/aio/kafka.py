@@ -30,8 +30,8 @@ MAX_UNDER_WAY: Final = 1_000
 """Requests of one connection that wait at once; librdkafka's own default (`max.in.flight`) is a million, Java's 5."""
 
 HELD_BYTES: Final = 1024 * 1024
-"""Of answers that are made and wait for an earlier one: behind a parked Fetch a thousand requests of some bytes each may
-ask for a megabyte each."""
+"""Of answers that are made and wait for an earlier one: behind a parked Fetch a thousand requests of some bytes each
+may ask for a megabyte each."""
 
 UNSENT_BYTES: Final = 64 * 1024 * 1024
 """Of all connections together, beyond which fetch answers become as small as they can be."""

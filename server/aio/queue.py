@@ -24,7 +24,7 @@ from server.apis import registry
 from server.broker import Broker, BrokerSettings
 from server.compaction import Compaction, start_compaction
 from server.log import Log
-from server.log_dirs import partition_directory, put_strays_aside
+from server.log_dirs import create_partition, partition_directory, put_strays_aside
 from server.log_files import DELETED_DIRECTORY, STRAY_DIRECTORY
 from server.log_settings import Fsync
 from server.now import Now
@@ -47,6 +47,9 @@ CHECKPOINT_S: Final = 60.0
 
 SWEEP_S: Final = 30.0
 """How often idle connections are looked for."""
+
+REOPEN_S: Final = 30.0
+"""How often a log is tried again that couldn't be opened, for want of room, say."""
 
 INTERVAL_S: Final = 1.0
 """`fsync=interval`: how much may be lost with the power."""
@@ -84,6 +87,10 @@ class Queue:
         self._when_opened: list[Callable[[], None]] = []
         self.on_leaders_changed: Callable[[], None] = lambda: None
         """Called when others may be to be followed, or no longer."""
+        self.has_failed = False
+        self.on_disk_failed: Callable[[], None] = lambda: None
+        """Called once: a server whose disk has failed had better go (R8), as Kafka's goes with its last log directory.
+        Others lead then what is theirs too, and its next life knows what the disk really has."""
         self._loop = asyncio.get_running_loop()
         self._disk = disk
         self._fsync = fsync
@@ -136,6 +143,7 @@ class Queue:
         every += [(CHECKPOINT_S, self._checkpoint), (SWEEP_S, self._sweep)]
         every.append((self.broker.settings.cleaner_backoff_ms / 1000, self._compact_next))
         every.append((RETRY_S, self.broker.ask_again))
+        every.append((REOPEN_S, self.broker.retry_opening))
         every.append((self.broker.settings.lag_ms / 2000, lambda: self.broker.shrink_isrs(clock())))
         if self._fsync is Fsync.INTERVAL:
             every.append((INTERVAL_S, self._sync_all))
@@ -220,13 +228,22 @@ class Queue:
         self._busy[partition.name] = []
         opened: list[Log] = []
         rules, name, topic_id = partition.rules.log, partition.name, uuid.UUID(partition.topic_id)
+        may_be_rebuilt, damaged = partition.may_be_rebuilt, _gone(name, STRAY_DIRECTORY)
 
         def work() -> None:
             directory = partition_directory(self._disk, name, topic_id, _gone(name, STRAY_DIRECTORY))
-            opened.append(open_log(directory, rules, fsync=self._fsync, distrust=self._distrust))
+            try:
+                opened.append(open_log(directory, rules, fsync=self._fsync, distrust=self._distrust))
+            except StorageError as error:
+                if error.is_io or not (error.final and may_be_rebuilt):
+                    raise
+                _log.error("a damaged log is built anew", extra={"fields": {"partition": name, "reason": str(error)}})
+                self._disk.rename(name, damaged)
+                opened.append(open_log(create_partition(self._disk, name, topic_id), rules, fsync=self._fsync))
 
         def outcome(error: StorageError | None) -> None:
             if error is not None:
+                _log.error("can't open", extra={"fields": {"partition": name, "reason": str(error)}})
                 self.broker.open_failed(partition, error)
                 self._free(name)
             elif self.broker.opened(partition, opened[0], clock()):
@@ -335,6 +352,13 @@ class Queue:
         due_ms = self.broker.deadlines.next_ms()
         if due_ms is not None:
             self._call_at(due_ms, now.steady_ms)
+
+    def disk_failed(self, partition: Partition, error: StorageError) -> None:
+        if not self.has_failed:
+            self.has_failed = True
+            fields = {"partition": partition.name, "reason": str(error)}
+            _log.error("the disk failed", extra={"fields": fields})
+            self.on_disk_failed()
 
     def leaders_changed(self) -> None:
         self.on_leaders_changed()

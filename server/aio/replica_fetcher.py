@@ -136,7 +136,9 @@ class ReplicaFetchers:
         return False
 
     async def _rewind(self, step: Step) -> bool:
-        """False if not now: while it is being compacted, say. It blocks, rarely and for some ms: nothing may see the log in between."""
+        """False if not now: while it is being compacted, say.
+
+        It blocks, rarely and for some ms: nothing may see the log in between."""
         partition, log = step.partition, step.partition.log
         await self._queue.synced(partition)
         if log is None or log.is_syncing or log.cleaning or log.failure is not None:

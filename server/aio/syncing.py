@@ -90,7 +90,7 @@ class Syncing:
             except Exception as failed:
                 if not isinstance(failed, OSError):  # a fault of ours: whoever waits must not wait for ever
                     _log.exception("work on the disk failed")
-                error = StorageError(repr(failed), final=True)
+                error = StorageError(repr(failed), final=True, is_io=isinstance(failed, OSError))
             self._done.append((outcome, error))
             try:
                 self._loop.call_soon_threadsafe(self._tell_all)

@@ -96,9 +96,7 @@ def _judged(items: Sequence[Any], request: Any, change: Change) -> list[tuple[An
         return [(item, _TOO_MANY) for item in items]
     about = [tuple([getattr(item, name) for name in change.names]) for item in items]
     counts = Counter(about if change.names else ())
-    return [
-        (item, change.why_not(item, request, counts[key] > 1)) for item, key in zip(items, about, strict=True)
-    ]
+    return [(item, change.why_not(item, request, counts[key] > 1)) for item, key in zip(items, about, strict=True)]
 
 
 def _answer(call: Call, change: Change, results: list[Result], code: ErrorCode = ErrorCode.NONE) -> bytes:

@@ -96,6 +96,7 @@ class Faults(unittest.TestCase):
             with failing("pwrite", FULL):
                 self.assertEqual(self.produce(b"no room", acks), ErrorCode.KAFKA_STORAGE_ERROR)
         self.assertEqual(self.fetched(self.world), 1, "reading goes on")
+        self.assertEqual(self.world.failed, [])
         self.assertEqual(self.produce(b"second"), 0)
         self.assertEqual(self.fetched(self.next_life()), 2)
 
@@ -122,6 +123,7 @@ class Faults(unittest.TestCase):
         for acks in (-1, 1):
             self.assertEqual(self.produce(b"later", acks), ErrorCode.KAFKA_STORAGE_ERROR)
         self.assertEqual(self.fetched(self.world), -ErrorCode.KAFKA_STORAGE_ERROR)
+        self.assertIn("t-0", self.world.failed, "the server goes, so that others lead")
         world = self.next_life()
         self.assertEqual(self.fetched(world), 1, "what was acknowledged, and nothing else")
         self.assertEqual(self.produce(b"second"), 0)

@@ -187,12 +187,12 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
         other, other_writer = await self.connect()
         writer.write(fetch_frame(1, max_wait=30_000))
         await asyncio.sleep(0.05)
-        with mock.patch("server.api.k01_fetch.Fetch.make", side_effect=KeyError("a fault")):
-            with self.assertLogs("carousel.kafka"):
-                other_writer.write(produce_frame(1, bytes(batch(b"x"))))
-                self.assertEqual((await self.answer(other))[0], 1)
-                with suppress(ConnectionResetError):
-                    self.assertEqual(await asyncio.wait_for(reader.read(), 5), b"")
+        fails = mock.patch("server.api.k01_fetch.Fetch.make", side_effect=KeyError("a fault"))
+        with fails, self.assertLogs("carousel.kafka"):
+            other_writer.write(produce_frame(1, bytes(batch(b"x"))))
+            self.assertEqual((await self.answer(other))[0], 1)
+            with suppress(ConnectionResetError):
+                self.assertEqual(await asyncio.wait_for(reader.read(), 5), b"")
 
     async def test_no_more_connections_than_allowed_and_a_place_is_free_again(self) -> None:
         budget = self.queue.listeners["CLIENT"].budget
