@@ -40,6 +40,7 @@ class ReplicaFetchers:
     def __init__(self, queue: Queue, secret: str) -> None:
         self._queue = queue
         self._secret = secret
+        self._loop = asyncio.get_running_loop()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         queue.on_leaders_changed = self.update
 
@@ -69,6 +70,8 @@ class ReplicaFetchers:
                 await self._converse(leader)
             except (OSError, WireError, TimeoutError, asyncio.IncompleteReadError) as error:
                 _log.info("lost a leader", extra={"fields": {"leader": leader, "reason": str(error) or repr(error)}})
+            except Exception:  # a fault of ours: another connection may do better, and replication must not end by it
+                _log.exception("following failed", extra={"fields": {"leader": leader}})
             await asyncio.sleep(BACKOFF_S)
 
     async def _converse(self, leader: int) -> None:
@@ -81,11 +84,19 @@ class ReplicaFetchers:
             conversation = _Conversation(reader, writer)
             await self._log_in(conversation)
             following = Following(self._queue.broker.node_id)
-            while partitions := self._followed(leader):
+            resting: dict[Partition, float] = {}
+            while followed := self._followed(leader):
+                now_s = self._loop.time()
+                resting = {partition: until_s for partition, until_s in resting.items() if until_s > now_s}
+                partitions = [partition for partition in followed if partition not in resting]
+                if not partitions:
+                    await asyncio.sleep(BACKOFF_S)
+                    continue
                 frame = following.request(conversation.next_id(), self._broker_epoch(), partitions)
-                answer = await conversation.ask(frame, FETCH, VERSION)
-                steps, is_wrong = following.answered(answer)
-                if not await self._do(steps) or is_wrong:
+                told = following.answered(await conversation.ask(frame, FETCH, VERSION))
+                wrong = [*told.wrong, *await self._do(told.steps)]
+                resting |= dict.fromkeys(wrong, self._loop.time() + BACKOFF_S)
+                if told.is_wrong:
                     await asyncio.sleep(BACKOFF_S)
         finally:
             writer.close()
@@ -107,14 +118,15 @@ class ReplicaFetchers:
 
     # --- what answers ask for --------------------------------------------------------------------------------------
 
-    async def _do(self, steps: list[Step]) -> bool:
-        """Whether all could be done."""
-        is_done = True
+    async def _do(self, steps: list[Step]) -> list[Partition]:
+        """Those with which it couldn't be done."""
+        undone: list[Partition] = []
         for step in steps:
-            is_done &= self._append(step) if step.act is Act.APPEND else await self._rewind(step)
+            if not (self._append(step) if step.act is Act.APPEND else await self._rewind(step)):
+                undone.append(step.partition)
         waiting = [self._queue.synced(step.partition) for step in steps]
         await asyncio.gather(*waiting)
-        return is_done
+        return undone
 
     def _append(self, step: Step) -> bool:
         """False if it couldn't be done, and so will be told again."""

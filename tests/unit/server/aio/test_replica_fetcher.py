@@ -167,6 +167,14 @@ class TestReplication(unittest.IsolatedAsyncioTestCase):
         disk.hook = honest
         self.assertEqual(await writing, ErrorCode.NONE)
 
+    async def test_a_fault_of_ours_is_not_the_end_of_it(self) -> None:
+        await self.until(lambda: self.partition(1).isr == (1, 2))
+        fails = patch.object(Following, "answered", side_effect=KeyError("a fault"))
+        with fails, self.assertLogs("carousel.replication") as logs:
+            writing = asyncio.create_task(self.write(1, b"x"))
+            await self.until(lambda: "following failed" in str(logs.output))
+        self.assertEqual(await writing, ErrorCode.NONE)
+
     async def test_a_wrong_secret_gets_nothing(self) -> None:
         reader, writer = await asyncio.open_connection(HOST, self.control.image.brokers[1].listeners["INTERNAL"][1])
 
