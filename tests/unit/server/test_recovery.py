@@ -25,7 +25,7 @@ from support.log_case import (
 )
 
 from server.disk.memory import MemoryDisk
-from server.log_files import CHECKPOINT, LOG, file_name
+from server.log_files import CHECKPOINT, INDEX, LOG, file_name
 from server.log_settings import LogSettings
 from server.recovery import open_log
 from server.storage import StorageError
@@ -100,6 +100,37 @@ class PowerCutTest(unittest.TestCase):
                 story.disk.hook = Fuse(random.randrange(20))
             story.disk.hook = Fuse()
             story.check(story.disk.make(NAME) if story.exists else None)
+
+
+    def test_an_index_that_the_power_has_brought_back(self) -> None:
+        """A segment was cut away, its index's removal lost; the next one that begins there is too small for one."""
+        log = new_log(LogSettings(index_interval_bytes=1))
+        stale = log.directory.create(file_name(1, INDEX))
+        stale.append(bytes(4) + b"\0\0\7\7")
+        stale.sync()
+        log.directory.sync()
+        log = reopened(log)
+        for _ in range(2):
+            append(log, batch())
+            log.roll()
+            sync(log)
+        append(log, batch())
+        sync(log, checkpoint=True)
+        self.assertEqual(contents(reopened(log)), contents(log))
+
+    def test_after_a_kill_that_the_page_cache_survives(self) -> None:
+        """Then the power is cut while recovering: nothing may be gone because of what was never on the disk."""
+        for seed in range(400):
+            random = Random(seed)
+            story = Story(MemoryDisk(Fuse(random.randrange(120))))
+            with suppress(PowerCut):
+                random.choice((growing, following))(story)
+            story.disk.hook = Fuse(random.randrange(12))
+            if story.exists:
+                with suppress(PowerCut):
+                    open_log(story.disk.make(NAME), SMALL)
+            story.disk.kill(random.randrange)
+            story.check(story.disk.make(NAME) if NAME in story.disk.names() else None)
 
 
 @pytest.mark.slow
