@@ -52,6 +52,13 @@ IDLE_MS: Final = 600_000
 MAX_CONNECTIONS: Final = 16_384
 """Of one server. Kafka has no limit by default, and runs out of descriptors instead."""
 
+MAX_SERVERS: Final = 1_024
+"""Connections where one has to log in: a place of their own, or clients that take all of theirs would keep servers from
+following each other, and each other's acks=all from an answer."""
+
+LOGIN_MS: Final = 10_000
+"""How long one may take to log in."""
+
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn."""
 
@@ -84,8 +91,8 @@ class Login(Protocol):
 
 
 class Listener:
-    """One listener: a name, and its connections. `budget` and `requests` are shared by all of a server's listeners; who
-    has to log in is another server."""
+    """One listener: a name, and its connections. `budget` and `requests` may be shared with other listeners; who has to
+    log in is another server."""
 
     def __init__(
         self,
@@ -220,6 +227,7 @@ class Connection(asyncio.BufferedProtocol):
         self._written = 0
         """Of the last answer with records: what it holds in memory until its last byte is taken."""
         self._active_ms = 0
+        self._since_ms = 0
 
     @property
     def node_id(self) -> int | None:
@@ -232,7 +240,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         peer: Any = transport.get_extra_info("peername")
         self.host = str(peer[0]) if peer else ""
-        self._active_ms = self._listener.clock().steady_ms
+        self._active_ms = self._since_ms = self._listener.clock().steady_ms
         self._listener.connections.add(self)
         budget = self._listener.budget
         budget.connections_left -= 1
@@ -428,9 +436,12 @@ class Connection(asyncio.BufferedProtocol):
         untaken = transport.get_write_buffer_size() if self._is_choked else 0
         if untaken != self._untaken:
             self._untaken, self._active_ms = untaken, now_ms
-        if self._active_ms >= now_ms - IDLE_MS:
+        is_stranger = self._login is not None and not self._login.is_done
+        if is_stranger and self._since_ms < now_ms - LOGIN_MS:
+            self.abort()
+        elif self._active_ms >= now_ms - IDLE_MS:
             return
-        if self._is_choked:
+        elif self._is_choked:
             self.abort()
         elif not self._waiting:
             self.close()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from server.aio.kafka import Budget, Listener, Login
+from server.aio.kafka import MAX_SERVERS, Budget, Listener, Login
 from server.aio.syncing import Syncing
 from server.api import k18_api_versions
 from server.api.cluster_context import Control
@@ -127,7 +127,8 @@ class Queue:
         self, name: str, host: str, port: int, login: Callable[[], Login] | None = None, accept: bool = True
     ) -> int:
         """The port, which is a free one for 0; connections are refused until `accept`. Raises OSError."""
-        listener = Listener(name, self, clock, self._pool, self._budget, self._requests, login)
+        budget = self._budget if login is None else Budget(connections=MAX_SERVERS)
+        listener = Listener(name, self, clock, self._pool, budget, self._requests, login)
         bound = await listener.listen(host, port, accept)
         self.listeners[name] = listener
         return bound

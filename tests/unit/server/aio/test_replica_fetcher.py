@@ -2,14 +2,17 @@
 
 import asyncio
 import unittest
+from contextlib import suppress
 from typing import Any, cast
 from unittest.mock import patch
 
+from server.aio.kafka import LOGIN_MS
 from server.aio.queue import Queue, clock
 from server.aio.replica_fetcher import ReplicaFetchers
 from server.disk.memory import MemoryDisk, honest
 from server.following import Following
 from server.login import ClusterLogin
+from server.now import Now
 from server.partition import Partition, Role
 from server.storage import StorageError
 from server.truncation import truncate
@@ -174,6 +177,25 @@ class TestReplication(unittest.IsolatedAsyncioTestCase):
             writing = asyncio.create_task(self.write(1, b"x"))
             await self.until(lambda: "following failed" in str(logs.output))
         self.assertEqual(await writing, ErrorCode.NONE)
+
+    async def test_strangers_have_to_go_and_clients_take_no_servers_place(self) -> None:
+        listener = self.control.queues[0].listeners["INTERNAL"]
+        real, late_ms = listener.clock, 0
+        listener.clock = lambda: Now(real().steady_ms + late_ms, real().wall_ms)
+        await self.until(lambda: self.partition(1).isr == (1, 2))
+        reader, writer = await asyncio.open_connection(HOST, self.control.image.brokers[1].listeners["INTERNAL"][1])
+        await self.until(lambda: len(listener.connections) == 2)
+        listener.sweep()
+        self.assertEqual(len(listener.connections), 2)
+        late_ms = LOGIN_MS + 1_000
+        listener.sweep()
+        with suppress(ConnectionResetError):
+            self.assertEqual(await asyncio.wait_for(reader.read(), 5), b"")
+        self.assertEqual(len(listener.connections), 1, "who has logged in stays")
+        self.assertIsNot(listener.budget, self.control.queues[0]._budget)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     async def test_a_wrong_secret_gets_nothing(self) -> None:
         reader, writer = await asyncio.open_connection(HOST, self.control.image.brokers[1].listeners["INTERNAL"][1])
