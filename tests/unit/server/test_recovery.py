@@ -113,7 +113,6 @@ class PowerCutTest(unittest.TestCase):
             story.disk.hook = Fuse()
             story.check(story.disk.make(NAME) if story.exists else None)
 
-
     def test_an_index_that_the_power_has_brought_back(self) -> None:
         """A segment was cut away, its index's removal lost; the next one that begins there is too small for one."""
         log = new_log(LogSettings(index_interval_bytes=1))
