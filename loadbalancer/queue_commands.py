@@ -6,6 +6,7 @@ more servers than have registered, wait up to AWAIT_S for the ones that are stil
 command must not depend on who was first (cluster-rules R11).
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -129,14 +130,16 @@ class Commands:
     # --- topics
 
     def _create(self, command: CreateTopics, now: float, hosts: frozenset[int]) -> list[Effect]:
-        names = [topic.name for topic in command.topics]
+        names = Counter(topic.name for topic in command.topics)
+        room = MAX_PARTITIONS
         made: list[Partition] = []
         listed: list[Fields] = []
         for wish in command.topics:
             try:
-                if names.count(wish.name) > 1:
+                if names[wish.name] > 1:
                     raise Refused(E.INVALID_REQUEST, "Duplicate topic name.")
-                topic, partitions = self._make(wish, hosts, MAX_PARTITIONS - len(made), command.validate_only)
+                topic, partitions = self._make(wish, hosts, room, command.validate_only)
+                room -= len(partitions)
                 made += [] if command.validate_only else partitions
                 listed.append(_created(topic, partitions))
             except Refused as fault:
@@ -146,8 +149,7 @@ class Commands:
     def _make(
         self, wish: NewTopic, hosts: frozenset[int], room: int, validate_only: bool
     ) -> tuple[Topic, list[Partition]]:
-        topic, partitions = new_topic(self._ledger.image, wish, hosts, self._settings, self._new_id())
-        _check_room(partitions, room)
+        topic, partitions = new_topic(self._ledger.image, wish, hosts, self._settings, self._new_id(), room)
         if not validate_only:
             self._ledger.put([topic.record()])
             self._ledger.put_partitions(partitions)
@@ -155,14 +157,17 @@ class Commands:
         return topic, partitions
 
     def _enlarge(self, command: CreatePartitions, now: float, hosts: frozenset[int]) -> list[Effect]:
-        names = [topic.name for topic in command.topics]
+        names = Counter(topic.name for topic in command.topics)
+        room = MAX_PARTITIONS
         made: list[Partition] = []
         listed: list[Fields] = []
         for wish in command.topics:
             try:
-                if names.count(wish.name) > 1:
+                if names[wish.name] > 1:
                     raise Refused(E.INVALID_REQUEST, "Duplicate topic name.")
-                made += self._enlarge_one(wish, hosts, MAX_PARTITIONS - len(made), command.validate_only)
+                partitions = self._enlarge_one(wish, hosts, room, command.validate_only)
+                room -= len(partitions)
+                made += [] if command.validate_only else partitions
                 listed.append({"name": wish.name, "error_code": E.NONE, "error_message": None})
             except Refused as fault:
                 listed.append({"name": wish.name, **_fault(fault)})
@@ -171,12 +176,10 @@ class Commands:
     def _enlarge_one(
         self, wish: MorePartitions, hosts: frozenset[int], room: int, validate_only: bool
     ) -> list[Partition]:
-        partitions = more_partitions(self._ledger.image, wish, hosts)
-        _check_room(partitions, room)
-        if validate_only:
-            return []
-        self._ledger.put_partitions(partitions)
-        self._ledger.note("topic-enlarged", wish.name, f"{wish.count} partitions")
+        partitions = more_partitions(self._ledger.image, wish, hosts, room)
+        if not validate_only:
+            self._ledger.put_partitions(partitions)
+            self._ledger.note("topic-enlarged", wish.name, f"{wish.count} partitions")
         return partitions
 
     def _delete(self, name: str | None, topic_id: str | None) -> Fields:
@@ -262,11 +265,6 @@ class Commands:
 def _lacks_hosts(command: CreateTopics, hosts: Collection[int]) -> bool:
     """Whether it would be done otherwise, or at all, if more servers had registered."""
     return not hosts or any(topic.name in INTERNAL or topic.replication > len(hosts) for topic in command.topics)
-
-
-def _check_room(partitions: list[Partition], room: int) -> None:
-    if len(partitions) > room:
-        raise Refused(E.POLICY_VIOLATION, f"One command may make {MAX_PARTITIONS} partitions.")
 
 
 def _created(topic: Topic, partitions: list[Partition]) -> Fields:

@@ -40,14 +40,13 @@ from server.topic_rules import TopicRules, topic_rules
 from server.traffic import TopicTraffic
 from server.waiting import Deadlines, Waiter
 from wire.answer_parts import CurrentLeader, Endpoint, Topic
-from wire.batches import BatchError, read_header, walk, whole_end
+from wire.batches import LENGTH_END, BatchError, read_header, walk, whole_end
 from wire.cluster import NO_LEADER, Image
 from wire.cluster import Partition as PartitionState
 from wire.errors import ErrorCode
 from wire.primitives import WireError
+from wire.topic_names import OFFSETS_TOPIC
 from wire.versions import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION
-
-OFFSETS_TOPIC: Final = "__consumer_offsets"
 
 INTERNAL_LISTENER: Final = "INTERNAL"
 
@@ -82,6 +81,11 @@ class World(Protocol):
 
     def sync(self, partition: Partition) -> None:
         """Have its log's sync job run, unless one is under way, then call `Partition.synced` or `disk_failed`."""
+        ...
+
+    def disk_failed(self, partition: Partition, error: StorageError) -> None:
+        """Its log has failed, because the disk has, while others count on this server (R8: resign). What is merely
+        damaged is none of this: the next life would find it just so. Maybe told more than once."""
         ...
 
     def run_soon(self) -> None:
@@ -194,6 +198,8 @@ class Broker:
         leads = partition.role is Role.LEADER
         if is_groups and leads and (not led or partition.leader_epoch > epoch):
             self._load_groups(partition, now)
+        if partition.open_error is not None and partition.may_be_rebuilt:
+            self.open_again(partition)
 
     def _leave(self, key: tuple[str, int], is_deleted: bool, now: Now) -> None:
         partition = self._partitions.pop(key)
@@ -222,9 +228,25 @@ class Broker:
         return True
 
     def open_failed(self, partition: Partition, error: StorageError) -> None:
-        """It stays offline: KAFKA_STORAGE_ERROR until another replica or the operator helps."""
+        """It stays offline: KAFKA_STORAGE_ERROR until another replica or the operator helps. As a leader it makes room
+        for one that is in sync."""
         self.opening.discard(partition)
         partition.open_error = error
+        state = partition.state
+        if error.final and error.is_io and state.leader == self.node_id and len(state.isr) > 1:
+            self._world.disk_failed(partition, error)
+
+    def open_again(self, partition: Partition) -> None:
+        """What kept its log from being opened may be over: the disk was full, or others have all that it had."""
+        if partition not in self.opening and self._partitions.get(partition.state.key) is partition:
+            self.opening.add(partition)
+            self._world.open(partition)
+
+    def retry_opening(self) -> None:
+        """Now and then: what may have been a full disk."""
+        for partition in self.held():
+            if partition.open_error is not None and not partition.open_error.final:
+                self.open_again(partition)
 
     def _set_rules(self, now: Now) -> None:
         rules: dict[str, TopicRules] = {}
@@ -284,11 +306,15 @@ class Broker:
         return self._world.disk_bytes()
 
     def disk_failed(self, partition: Partition, error: StorageError, now: Now) -> None:
-        if error.final:
+        """Something that its log was to do failed: for good, or (a full disk) for now."""
+        log = partition.log
+        if error.final or (log is not None and log.failure is not None):
             if partition.topic == OFFSETS_TOPIC:
                 self._loading.pop(partition.number, None)
                 self.groups.resign(partition.number, now)
             partition.failed(error, now)
+            if error.is_io:
+                self._world.disk_failed(partition, error)
 
     @property
     def auto_creates_topics(self) -> bool:
@@ -449,6 +475,10 @@ class Broker:
         try:
             if partition is None:
                 raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+            # A group's record has what its clients put into it. A batch that no Fetch can carry would be the end of its
+            # followers, in everything that they follow here.
+            if len(batch) > partition.rules.max_message_bytes + LENGTH_END:
+                raise Refused(ErrorCode.MESSAGE_TOO_LARGE)
             stored = partition.append(memoryview(batch), read_header(batch), now)
             partition.appended(now)
         except Refused as error:

@@ -194,7 +194,7 @@ class Partition:
         """Its topic's."""
         self.log: Log | None = None
         self.open_error: StorageError | None = None
-        """Why there is no log and won't be one."""
+        """Why there is no log, for now or for good."""
         self.role = Role.OFFLINE
         self.state = state
         """As control wants it; it is acted on once there is a log."""
@@ -225,12 +225,19 @@ class Partition:
         """Of its directory, as in Kafka."""
         return f"{self.topic}-{self.number}"
 
+    @property
+    def may_be_rebuilt(self) -> bool:
+        """R8: somebody else leads, and nobody counts on what is here, nor could: it is in neither ISR nor ELR."""
+        state = self.state
+        others = state.leader not in (NO_LEADER, self.node_id)
+        return others and self.node_id not in state.isr and self.node_id not in state.elr
+
     # --- its role ------------------------------------------------------------------------------------------------
 
     def opened(self, log: Log, now: Now) -> None:
         """There is a log: from now on it is what control wants it to be."""
         assert self.log is None
-        self.log = log
+        self.log, self.open_error = log, None
         self.high_watermark = log.log_start
         self.apply(self.state, now)
 
@@ -239,23 +246,24 @@ class Partition:
         self.state = state
         if self.log is None or state.partition_epoch < self.partition_epoch:
             return
-        old_epoch, was = self.leader_epoch, self.role
+        old_epoch, was, before = self.leader_epoch, self.role, self.replicas
         self.leader, self.leader_epoch = state.leader, state.leader_epoch
         self._commit_isr(state.isr, state.partition_epoch)
         self.elr, self.replicas = state.elr, state.replicas
         self.settled_size = len(state.replicas) - max(len(state.adding), len(state.removing))
         leads = state.leader == self.node_id
         if leads and (was is not Role.LEADER or state.leader_epoch > old_epoch):
-            self._lead(now)
+            self._lead(now, before)
         elif not leads:
             self._follow(was, old_epoch, now)
         if leads:
             self._keep_followers(now)
             self.advance(now)
 
-    def _lead(self, now: Now) -> None:
-        """R2: a new leader waits until the one before must have stopped, if there can be another one at all. In epoch
-        0, which a registration ends (R3), there was none."""
+    def _lead(self, now: Now, before: tuple[int, ...]) -> None:
+        """R2: a new leader waits until the one before must have stopped, if there can be another one at all: at the end
+        of a move it is no replica any more (`before` were), and may not know it yet. In epoch 0, which a registration
+        ends (R3), there was none."""
         assert self.log is not None
         self.role = Role.LEADER
         self._refuse_waiting(ErrorCode.NOT_LEADER_OR_FOLLOWER, now)
@@ -263,7 +271,7 @@ class Partition:
         self.log.begin_epoch(self.leader_epoch)
         self.followers = {}
         self.proposed = None
-        may_be_another = self.leader_epoch > 0 and set(self.replicas) != {self.node_id}
+        may_be_another = self.leader_epoch > 0 and bool({*self.replicas, *before} - {self.node_id})
         self.serves_from_ms = now.steady_ms + CONFIRM_MS if may_be_another else now.steady_ms
         self.host.sync(self)
 
@@ -507,6 +515,12 @@ class Partition:
     def _commit_isr(self, isr: tuple[int, ...], partition_epoch: int) -> None:
         if partition_epoch != self.partition_epoch:
             self.isr, self.partition_epoch, self.proposed = isr, partition_epoch, None
+
+    def rewound(self, log: Log) -> None:
+        """Its log was cut, or begun anew, as its leader wants it. HW is never above the end: after an unclean election
+        it would be, and what this replica appends there, once it leads, would be acknowledged before anyone has it."""
+        self.log = log
+        self.high_watermark = max(log.log_start, min(self.high_watermark, log.end_offset))
 
     def follow_high_watermark(self, high_watermark: int) -> None:
         """What a leader says; as far as this log goes."""

@@ -1,6 +1,7 @@
 """Produce, fetch and leadership through the wire's bytes, on a disk in memory with a clock of its own."""
 
 import unittest
+from unittest.mock import patch
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -144,6 +145,49 @@ class TestRules(unittest.TestCase):
         self.assertEqual(self.produced(bytes(records))[1], ErrorCode.INVALID_TIMESTAMP)
 
 
+class TestInternalTopics(unittest.TestCase):
+    """The log of groups is the coordinator's alone, and what it writes can be replicated."""
+
+    def setUp(self) -> None:
+        self.world = BrokerWorld()
+        self.world.create("__consumer_offsets", configs={"max.message.bytes": "400"})
+        self.world.change({"type": "topic", "name": "t", "id": "0" * 31 + "2", "configs": {}})
+        self.world.change(self.world.state() | {"topic": "0" * 31 + "2"})
+
+    def commit(self, metadata: str, group: str = "g") -> int:
+        part = {"partition_index": 0, "committed_offset": 3, "committed_leader_epoch": -1}
+        part |= {"committed_metadata": metadata}
+        values = {"group_id": group, "generation_id_or_member_epoch": -1, "member_id": "", "group_instance_id": None}
+        values |= {"topics": [{"name": "t", "partitions": [part]}]}
+        return int(self.world.told(8, self.world.ask(8, 8, values)).topics[0].partitions[0].error_code)
+
+    def test_clients_write_nothing_there(self) -> None:
+        part = {"index": 0, "records": batch(b"rubbish")}
+        topics = [{"name": "__consumer_offsets", "partition_data": [part]}]
+        told = self.world.produced(self.world.produce(b"", topic_data=topics))
+        self.assertEqual(told.error_code, ErrorCode.INVALID_TOPIC_EXCEPTION)
+        log = self.world.partition("__consumer_offsets").log
+        assert log is not None
+        self.assertEqual(log.end_offset, 0)
+
+    def test_what_is_larger_than_the_topic_allows(self) -> None:
+        self.assertEqual(self.commit("x" * 500), ErrorCode.INVALID_COMMIT_OFFSET_SIZE)
+        self.assertEqual(self.commit("x" * 100), 0)
+
+    def test_a_group_with_a_long_id_can_be_deleted(self) -> None:
+        self.world.change({"type": "topic_configs", "id": TOPIC_ID, "configs": {"max.message.bytes": "300000"}})
+        group = "g" * 30_000
+        for number in range(12):
+            self.world.change(self.world.state(number) | {"topic": "0" * 31 + "2"})
+            part = {"partition_index": number, "committed_offset": 3, "committed_leader_epoch": -1}
+            part |= {"committed_metadata": ""}
+            values = {"group_id": group, "generation_id_or_member_epoch": -1, "member_id": ""}
+            values |= {"group_instance_id": None, "topics": [{"name": "t", "partitions": [part]}]}
+            self.world.ask(8, 8, values)
+        told = self.world.told(42, self.world.ask(42, 2, {"groups_names": [group]}))
+        self.assertEqual(told.results[0].error_code, 0)
+
+
 class TestFetch(unittest.TestCase):
     def setUp(self) -> None:
         self.world = BrokerWorld()
@@ -174,6 +218,37 @@ class TestFetch(unittest.TestCase):
         self.assertEqual(call.answers, [])
         self.world.produce(batch(b"a" * 200))
         self.assertEqual(len(list(walk(bytes(self.world.fetched(call).records)))), 2)
+
+    def test_a_million_bytes_are_waited_for_without_a_look_at_them(self) -> None:
+        """And not beyond what an answer may hold."""
+        self.world.change({"type": "topic_configs", "id": TOPIC_ID, "configs": {"segment.bytes": "300"}})
+        for _ in range(8):
+            self.world.produce(batch(b"x" * 100))
+        log = self.world.partition().log
+        assert log is not None
+        with patch.object(type(log), "read", side_effect=AssertionError("read to be counted")):
+            waiting = self.world.fetch(0, min_bytes=1 << 30, max_wait=500)
+            self.assertEqual(waiting.answers, [])
+            for most in ({"partition_max_bytes": 500, "min_bytes": 501}, {"max_bytes": 500, "min_bytes": 1_000}):
+                call = self.world.fetch(0, **{"max_wait": 500, **most})
+                self.assertEqual(len(call.answers), "max_bytes" in most)
+        self.world.pass_ms(600)
+        self.assertEqual(len(waiting.answers), 1)
+
+    def test_a_partition_named_twice(self) -> None:
+        """Each fetch that waits, also one that is none of ours, is answered all the same."""
+        part = {"partition": 0, "fetch_offset": 0, "partition_max_bytes": 1 << 20, "current_leader_epoch": -1}
+        part |= {"last_fetched_epoch": -1, "log_start_offset": -1}
+        topics = [{"topic": "t", "topic_id": UUID(TOPIC_ID), "partitions": [part, part]}]
+        for epoch in (-1, 0):
+            calls = [self.world.fetch(topics=topics, session_epoch=epoch), self.world.fetch(0)]
+            with self.subTest(epoch):
+                self.assertEqual([len(call.answers) for call in calls], [0, 0])
+                self.world.pass_ms(600)
+                self.assertEqual([len(call.answers) for call in calls], [1, 1])
+        calls = [self.world.fetch(0, topics=topics), self.world.fetch(0)]
+        self.world.produce(batch(b"a"))
+        self.assertEqual([len(call.answers) for call in calls], [1, 1])
 
     def test_outside_of_the_log(self) -> None:
         told = self.world.fetched(self.world.fetch(offset=5))
@@ -296,6 +371,15 @@ class TestLeadership(unittest.TestCase):
         self.assertFalse(partition.is_confirmed(self.world.now))
         told = self.world.produced(self.world.produce(batch(b"a"), acks=1))
         self.assertEqual(told.error_code, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+    def test_who_takes_over_at_the_end_of_a_move_waits_for_the_leaver(self) -> None:
+        """Which is no replica any more, and may answer for two seconds as if it were the leader."""
+        partition = self.world.partition()
+        self.world.change(self.world.state(replicas=[2, ME], isr=[2, ME], leader=2, leader_epoch=8, partition_epoch=8))
+        self.world.change(self.world.state(leader_epoch=9, partition_epoch=9))
+        self.assertFalse(partition.is_confirmed(self.world.now))
+        self.world.pass_ms(CONFIRM_MS)
+        self.assertTrue(partition.is_confirmed(self.world.now))
 
     def test_who_waited_is_told_when_another_leads(self) -> None:
         call = self.world.produce(batch(b"a"))

@@ -1,6 +1,7 @@
 """`server.compaction`: whoever reads from the start sees the last value of each key, and offsets stay."""
 
 import unittest
+from contextlib import suppress
 from random import Random
 
 from hypothesis import given, settings
@@ -183,6 +184,23 @@ class CompactionTest(unittest.TestCase):
                     log = open_log(disk.make(NAME), COMPACT)
                     self.assertEqual(state(read(log)), expected)
                     self.assertEqual(log.end_offset, 40)
+
+    def test_a_kill_at_every_operation_and_a_power_cut_while_that_is_mended(self) -> None:
+        """The page cache survives the first, not the second: names that nobody has synced must not be built upon."""
+        fuse = Fuse()
+        self.story(MemoryDisk(fuse))
+        for at in range(fuse.count):
+            for seed in range(6):
+                random = Random(f"{at} {seed}")
+                disk = MemoryDisk(Fuse(at))
+                expected = self.story(disk)
+                if expected is None:
+                    continue
+                disk.hook = Fuse(random.randrange(8))
+                with suppress(PowerCut):
+                    open_log(disk.make(NAME), COMPACT)
+                disk.kill(random.randrange)
+                self.assertEqual(state(read(open_log(disk.make(NAME), COMPACT))), expected)
 
     def story(self, disk: MemoryDisk) -> dict[bytes, bytes] | None:
         """Compacted twice; the state to be found once all was synced."""
