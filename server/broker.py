@@ -17,7 +17,7 @@ from uuid import UUID
 from server.api.broker_context import ParkedFetch
 from server.api.cluster_context import Control, Outcome
 from server.api.shape import Call
-from server.auto_creation import AutoCreation
+from server.auto_creation import SERVED_WAIT_S, AutoCreation
 from server.cluster_view import Answers, endpoint_of
 from server.control_requests import (
     ALLOCATE_VERSION,
@@ -168,7 +168,7 @@ class Broker:
         offsets = image.topics.get(OFFSETS_TOPIC)
         self.groups.partitions = len(image.partitions_of(offsets.id)) if offsets is not None else None
         if offsets is not None and old.version and OFFSETS_TOPIC not in old.topics:
-            self.create_topics((OFFSETS_TOPIC,), lambda: None)  # somebody's creation: learn when its leaders serve
+            self._create_offsets()  # somebody's creation: learn when its leaders serve
         self._world.leaders_changed()
 
     def _is_mine(self, state: PartitionState | None) -> bool:
@@ -498,13 +498,17 @@ class Broker:
         """See `server.api.context`."""
         number = self.groups.partition_of(group_id)
         if number is None:
-            self.create_topics((OFFSETS_TOPIC,), lambda: None)
+            self._create_offsets()
         if number is None or self._creation.is_under_way(OFFSETS_TOPIC):  # its leaders may not know that they are
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         leader = self.leader_of(OFFSETS_TOPIC, number)
         if leader is None or leader.leader_id == NO_LEADER:
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         return self.endpoint_of(leader.leader_id, listener) or ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+    def _create_offsets(self) -> None:
+        if not self._creation.is_under_way(OFFSETS_TOPIC):
+            self._creation.create((OFFSETS_TOPIC,), lambda: None, SERVED_WAIT_S)
 
     def _is_confirmed(self, number: int) -> bool:
         partition = self.find(OFFSETS_TOPIC, number)
