@@ -116,7 +116,7 @@ class Commands:
         return all(applied.get(node_id, -1) >= waiting.version for node_id in waiting.nodes if node_id in live)
 
     def _answer_when_served(
-        self, request: int, values: Fields, names: list[str], made: list[Partition], now: float, timeout_s: float
+        self, request: int, values: Fields, names: Collection[str], made: list[Partition], now: float, timeout_s: float
     ) -> list[Effect]:
         same = [waiting for waiting in self._answers if not waiting.topics.isdisjoint(names)]
         if not made and not same:
