@@ -90,11 +90,13 @@ def _usual_name(number: int, taken: Collection[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """A producer or consumer. `partition` None: all of the topic's. `ends`, of a consumer: the offset at which each of
-    its partitions ended when it registered; a partition that was made later is read from its beginning."""
+    """A producer or consumer. `partition` None: all of the topic's; `part`: that partition's name, EVERY for all.
+    `ends`, of a consumer: the offset at which each of its partitions ended when it registered; a partition that was
+    made later is read from its beginning."""
 
     topic: str
     partition: int | None = None
+    part: str = EVERY
     ends: Mapping[int, int] = field(default_factory=lambda: NO_ENDS)
 
 
@@ -102,13 +104,15 @@ class Registration:
 class Cursor:
     """How far a consumer is. `positions`: the next offset by partition (where it lacks one, the registration's `ends`).
 
-    `sequence` grows with each change: of two records that say the same number, the first in the log counts, so that of
-    two replicas that move a cursor at a time one loses and sees it. `turn`: the partition that is asked first.
+    `sequence` grows with each change, and a record counts only if its number is above that of the one before it in the
+    log: so of two replicas that move a cursor at a time one loses, and sees it. `writer`: whose record it is, a random
+    name for each replica's life. `turn`: the partition that is asked first.
     With ack=, `given` is the (partition, offset) that was answered and waits for its ack, `acked` the last that was
     acknowledged; `again` says that `given` was answered twice, for an ack that could have been the last one's.
     """
 
     sequence: int = 0
+    writer: str = ""
     positions: Mapping[int, int] = field(default_factory=lambda: NO_ENDS)
     turn: int = 0
     given: tuple[int, int] | None = None
@@ -122,7 +126,9 @@ def registration_key(nonce: str) -> bytes:
 
 
 def encode_registration(registration: Registration) -> bytes:
-    value: dict[str, Any] = {"v": VERSION, "topic": registration.topic, "partition": registration.partition}
+    value: dict[str, Any] = {"v": VERSION, "topic": registration.topic}
+    if registration.partition is not None:
+        value |= {"partition": registration.partition, "part": registration.part}
     if registration.ends:
         value["ends"] = _texts(registration.ends)
     return _json(value)
@@ -133,9 +139,10 @@ def decode_registration(value: bytes | None) -> Registration | None:
     if raw is None or raw.get("v") != VERSION:
         return None
     topic, partition, ends = raw.get("topic"), raw.get("partition"), _offsets(raw.get("ends", {}))
-    if not isinstance(topic, str) or not (partition is None or _is_count(partition)) or ends is None:
+    part = raw.get("part", EVERY)
+    if not isinstance(topic, str) or not isinstance(part, str) or ends is None:
         return None
-    return Registration(topic, partition, ends)
+    return Registration(topic, partition, part, ends) if partition is None or _is_count(partition) else None
 
 
 def consumer_key(consumer_id: int) -> bytes:
@@ -159,6 +166,7 @@ def encode_cursor(cursor: Cursor) -> bytes:
     value = {
         "v": VERSION,
         "sequence": cursor.sequence,
+        "writer": cursor.writer,
         "positions": _texts(cursor.positions),
         "turn": cursor.turn,
         "given": cursor.given,
@@ -175,8 +183,15 @@ def decode_cursor(value: bytes | None) -> Cursor | None:
     sequence, positions, turn = raw.get("sequence"), _offsets(raw.get("positions")), raw.get("turn")
     if not _is_count(sequence) or positions is None or not _is_count(turn):
         return None
-    given, acked = _place(raw.get("given")), _place(raw.get("acked"))
-    return Cursor(cast("int", sequence), positions, cast("int", turn), given, acked, raw.get("again") is True)
+    return Cursor(
+        cast("int", sequence),
+        str(raw.get("writer", "")),
+        positions,
+        cast("int", turn),
+        _place(raw.get("given")),
+        _place(raw.get("acked")),
+        raw.get("again") is True,
+    )
 
 
 def encode_turn(turn: int) -> bytes:
@@ -191,6 +206,8 @@ def decode_turn(value: bytes | None) -> int | None:
 
 
 def name_key(topic: str, partition: int) -> bytes:
+    """Control writes one for each partition that it makes, the usual name too: a server that finds it knows that the
+    partition exists, although the Metadata that it has is older."""
     return _json({"topic": topic, "partition": partition})
 
 

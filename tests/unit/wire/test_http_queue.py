@@ -10,8 +10,10 @@ from wire import http_queue as told
 COUNTS = st.integers(0, 2**63 - 1)
 OFFSETS = st.dictionaries(st.integers(0, 10_000), COUNTS, max_size=5)
 PLACES = st.none() | st.tuples(COUNTS, COUNTS)
-REGISTRATIONS = st.builds(told.Registration, st.text(), st.none() | COUNTS, OFFSETS)
-CURSORS = st.builds(told.Cursor, COUNTS, OFFSETS, COUNTS, PLACES, PLACES, st.booleans())
+REGISTRATIONS = st.builds(told.Registration, st.text(), st.none(), st.just("*"), OFFSETS) | st.builds(
+    told.Registration, st.text(), COUNTS, st.text(), OFFSETS
+)
+CURSORS = st.builds(told.Cursor, COUNTS, st.text(), OFFSETS, COUNTS, PLACES, PLACES, st.booleans())
 ANYTHING = st.none() | st.binary() | st.sampled_from([b"[1]", b"{}", b'{"v":2}', b'{"v":1}', b"[" * 100_000])
 
 
