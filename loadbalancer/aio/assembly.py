@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
@@ -24,7 +23,7 @@ from loadbalancer.aio.queue_control import QueueControl, load_tail
 from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.aio.resolver import Resolver
 from loadbalancer.aio.tickets import Tickets
-from loadbalancer.containers import EXTERNAL_PORT, HOST_ALIAS, DockerOptions
+from loadbalancer.containers import EXTERNAL_PORT, DockerOptions
 from loadbalancer.counters import Totals
 from loadbalancer.disk.keeper import Keeper
 from loadbalancer.disk.secret import cluster_secret
@@ -40,10 +39,10 @@ from loadbalancer.queue_words import QueueSettings
 from loadbalancer.ring import RingSpec
 from loadbalancer.settings import BACKEND, Paths, Settings, worker_count
 from loadbalancer.spawn.base import Runtime, RuntimeLost
-from loadbalancer.spawn.container_self import is_beside_replicas
 from loadbalancer.spawn.fake import FakeRuntime
 from loadbalancer.spawn.link import Link
 from loadbalancer.spawn.process import ProcessOptions, ProcessRuntime
+from loadbalancer.spawn.queue_env import front_door, queue_env
 from loadbalancer.spawn.static import StaticRuntime
 from wire.aio.service import Service
 from wire.cluster import Image
@@ -214,7 +213,10 @@ class Assembly:
         epoch = self.controller.epoch
         ring = self.controller.layout.describe()
         answer = {**view, "ring": ring, "version": epoch.version, "generation": epoch.generation}
-        return answer if self.queue is None else {**answer, "queue": self._describe_queue(self.queue, view["replicas"])}
+        if self.queue is not None:
+            return {**answer, "queue": self._describe_queue(self.queue, view["replicas"])}
+        outside = self.settings.outside_queue
+        return {**answer, "queue": {"bootstrap": outside, "outside": True}} if outside else answer
 
     def _describe_queue(self, queue: QueueControl, replicas: list[dict[str, Any]]) -> dict[str, Any]:
         """Adds each replica's `queue_address`, where its clients on this host connect. `bootstrap` is the front door's
@@ -227,7 +229,7 @@ class Assembly:
             shown = f"{address[0]}:{address[1]}" if address else None
             replica["queue_address"] = shown
             addresses += [shown] if shown else []
-        return {"bootstrap": _front_door(self._paths.ports) or ",".join(addresses), **queue.queue.view()}
+        return {"bootstrap": front_door(self._paths.ports) or ",".join(addresses), **queue.queue.view()}
 
     def replicas(self) -> dict[str, Any]:
         return self.controller.fleet.replicas()
@@ -325,33 +327,6 @@ def queue_settings(settings: Settings) -> QueueSettings:
     )
 
 
-def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
-    """What a server is told of the queue. Raises OSError, if the secret can't be kept."""
-    if not settings.has_queue:
-        return {}
-    common = {
-        "CAROUSEL_CLUSTER": settings.cluster_id,
-        "FSYNC": settings.queue_fsync,
-        "NUM_PARTITIONS": str(settings.num_partitions),
-        "DEFAULT_REPLICATION_FACTOR": str(settings.replication_factor),
-        "AUTO_CREATE_TOPICS": "true" if settings.auto_create_topics else "false",
-        "OFFSETS_PARTITIONS": str(settings.offsets_partitions),
-        "GROUP_INITIAL_REBALANCE_DELAY_MS": _ms(settings.group_initial_rebalance_delay),
-        "GROUP_MIN_SESSION_TIMEOUT_MS": _ms(settings.group_min_session_timeout),
-        "GROUP_MAX_SESSION_TIMEOUT_MS": _ms(settings.group_max_session_timeout),
-        "LOG_CLEANER_BACKOFF_MS": _ms(settings.cleaner_backoff),
-    }
-    if settings.runtime == "docker":
-        host = settings.link_host or (socket.gethostname() if is_beside_replicas() else HOST_ALIAS)
-        return {**common, "CONTROL": f"{host}:{settings.link_port}"}
-    cluster_secret(paths.secret)
-    return {**common, "CONTROL": f"unix:{paths.queue_socket}", "CLUSTER_SECRET_FILE": str(paths.secret)}
-
-
-def _ms(seconds: float) -> str:
-    return str(round(seconds * 1000))
-
-
 def docker_options(settings: Settings, paths: Paths) -> DockerOptions:
     return DockerOptions(
         cluster_id=settings.cluster_id,
@@ -406,16 +381,6 @@ def fleet_event(number: int, command: r.Add | r.Remove | r.Drain | r.Undrain | r
             return f.UndrainRequested(number, command.name)
         case r.SetWeight():
             return f.WeightRequested(number, command.name, command.weight)
-
-
-def _front_door(ports: Path) -> str | None:
-    """HOST:PORT of the port for the queue, as the supervisor has bound it; None: there is none."""
-    try:
-        found = json.loads(ports.read_text())
-        host, _, _ = found["url"].removeprefix("http://").rpartition(":")
-        return f"{host}:{found['queue']}" if found["queue"] else None
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def _least_generation(snapshot: Path) -> int:
