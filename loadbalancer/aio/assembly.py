@@ -19,6 +19,7 @@ from loadbalancer import requests as r
 from loadbalancer.aio.controller import Controller
 from loadbalancer.aio.feed_server import FeedServer
 from loadbalancer.aio.probes import Prober
+from loadbalancer.aio.queue_calls import TOPICS_ADD, QueueAddresses, QueueCalls, queue_addresses
 from loadbalancer.aio.queue_control import QueueControl, load_tail
 from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.aio.resolver import Resolver
@@ -33,9 +34,11 @@ from loadbalancer.fleet_state import FleetSettings
 from loadbalancer.instances import ReplicaSpec
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
+from loadbalancer.queue_calls import QueueCall
 from loadbalancer.queue_recovery import CantRecover
 from loadbalancer.queue_tail import Tail
 from loadbalancer.queue_words import QueueSettings
+from loadbalancer.rest.port import Busy
 from loadbalancer.ring import RingSpec
 from loadbalancer.settings import BACKEND, Paths, Settings, worker_count
 from loadbalancer.spawn.base import Runtime, RuntimeLost
@@ -46,6 +49,8 @@ from loadbalancer.spawn.queue_env import front_door, queue_env
 from loadbalancer.spawn.static import StaticRuntime
 from wire.aio.service import Service
 from wire.cluster import Image
+from wire.exchange import Answer, Request
+from wire.http_queue import NAMES_TOPIC
 
 FRONT_DOOR_ALIASES = frozenset({"carousel", "loadbalancer", "localhost"})
 RECOVERED_S = 0.3  # for the answer of /admin/recover; who doesn't get it sees the event
@@ -90,6 +95,7 @@ class Assembly:
         )  # fmt: skip
         await self._runtime.open(self.controller.exited)
         stack.push_async_callback(self._runtime.close)
+        self.queue_calls = self._make_queue_calls() if self.settings.has_queue_http else None
         self._prober = Prober(
             fleet.probe_targets, self.controller.heard, self.settings.health_path, self.settings.health_interval,
             self.settings.health_timeout, Resolver(self.settings.dns_refresh, log),
@@ -106,6 +112,22 @@ class Assembly:
             tail, queue_settings(self.settings), keeper,
             lambda event: self.controller.send(event), self._remark, self._listens, lost=lost,
         )  # fmt: skip
+
+    def _make_queue_calls(self) -> QueueCalls:
+        controller, queue, outside = self.controller, self.queue, self.settings.outside_queue
+        if queue is None:
+            where = QueueAddresses(lambda: outside, None)
+        else:
+            beside = self.settings.runtime != "docker" or is_beside_replicas()
+            where = queue_addresses(lambda: queue.tail.image.brokers, "CLIENT" if beside else "EXTERNAL")
+        calls = QueueCalls(
+            self.tickets, controller.fleet, controller.send, controller.start, where, self.settings.health_path
+        )
+        if queue is not None:
+            queue.on_topics_gone = lambda gone: (
+                calls.topics_gone(gone) if NAMES_TOPIC in queue.tail.image.topics else None
+            )
+        return calls
 
     def _remark(self, kind: str, about: str, reason: str) -> None:
         self.controller.remark(kind, about, reason)
@@ -161,12 +183,18 @@ class Assembly:
                 tasks.create_task(self.queue.run())
 
     async def _serve_waits(self, stack: contextlib.AsyncExitStack) -> None:
-        service, path = Service(self.tickets.handle), self._paths.loop_socket
+        service, path = Service(self._handle), self._paths.loop_socket
         path.unlink(missing_ok=True)
         server = await asyncio.get_running_loop().create_unix_server(service.protocol, str(path), backlog=1024)
         path.chmod(0o600)
         stack.push_async_callback(service.drain, LAST_WORDS_S)
         stack.callback(server.close)
+
+    async def _handle(self, request: Request) -> Answer:
+        """The handler of loop.sock's service."""
+        if self.queue_calls is not None and request.path == TOPICS_ADD:
+            return await self.queue_calls.handle(request)
+        return await self.tickets.handle(request)
 
     def _change_target(self) -> None:
         """On a new `up` that asks for another number than the kept fleet has, as if by /add or /rm."""
@@ -244,6 +272,11 @@ class Assembly:
         else:
             self.controller.send(fleet_event(number, command))
         return ticket
+
+    def submit_queue(self, call: QueueCall) -> str:
+        if self.queue_calls is None:
+            raise Busy("there is no queue")
+        return self.queue_calls.submit(call)
 
     async def _recover(self, number: int, command: r.Recover) -> None:
         """What was recovered is committed; the next control goes on from it, as from any state that it finds."""
