@@ -35,7 +35,7 @@ TOPICS_ADD: Final = "/topics/add"
 PATIENCE_S: Final = 20.0
 """How long a call may wait for those before it: who asked has most likely given up."""
 LOOKS, LOOK_S = 100, 0.05
-"""For a newcomer's registration: five seconds in all."""
+"""For a newcomer's registration, or the first server's at a start: five seconds in all."""
 SWEEP_S: Final = 1.0
 """From a topic's end until its names are taken away, so that all servers know, and of many topics at once."""
 COME_AGAIN: Final = (("Retry-After", "1"),)
@@ -153,32 +153,24 @@ class QueueCalls:
         row = self._row(call.name)
         if row is None:
             return c.missing(call)
-        bootstrap = await self._begins(row["node_id"])
+        own, node_id = self._where.of_node, row["node_id"]
+        bootstrap = await _soon(self._where.bootstrap if own is None else lambda: own(node_id))
         if not bootstrap or not row["address"]:
             return 400, c.failure(f"{row['name']} does not serve the queue: it is {row['state']}")
-        due, own = time.monotonic() + PATIENCE_S, self._where.of_node is not None
-        passed, text = await self._testing.call(partial(_check, row, bootstrap, own, self._health_path, due))
+        due = time.monotonic() + PATIENCE_S
+        passed, text = await self._testing.call(
+            partial(_check, row, bootstrap, own is not None, self._health_path, due)
+        )
         return (200, c.success(text)) if passed else (400, c.failure(text))
 
     def _row(self, name: str) -> Mapping[str, Any] | None:
         rows = self._fleet.view()["replicas"]
         return next((row for row in rows if names.fold(row["name"]) == names.fold(name)), None)
 
-    async def _begins(self, node_id: int) -> str:
-        """Where its listener is; one that has just been added answers heartbeats before it has registered."""
-        own = self._where.of_node
-        if own is None:
-            return self._where.bootstrap()
-        for _ in range(LOOKS):
-            if found := own(node_id):
-                return found
-            await asyncio.sleep(LOOK_S)
-        return ""
-
     # --- partitions ------------------------------------------------------------------------------------------
 
     async def _add_partition(self, call: c.AddPartition) -> c.Told:
-        bootstrap = self._where.bootstrap()
+        bootstrap = await _soon(self._where.bootstrap)
         if not bootstrap:
             raise Unavailable("no server of the queue is there")
         due = time.monotonic() + PATIENCE_S
@@ -216,6 +208,15 @@ class QueueCalls:
         except Busy as fault:
             return error_response(503, str(fault), COME_AGAIN)
         return await self._tickets.wait(ticket)
+
+
+async def _soon(address: Callable[[], str]) -> str:
+    """What it is when it is there; "" if that takes too long. A server answers heartbeats before it has registered."""
+    for _ in range(LOOKS):
+        if found := address():
+            return found
+        await asyncio.sleep(LOOK_S)
+    return ""
 
 
 class _Adder:
