@@ -64,7 +64,9 @@ class DockerOptions:
 
     @property
     def control_host(self) -> str:
-        return self.env.get("CONTROL", "").rpartition(":")[0]
+        """Where its servers look for control: by its link, or over another cluster's queue by HTTP alone."""
+        told = self.env.get("CONTROL") or self.env.get("CONTROL_HTTP", "").removeprefix("http://")
+        return told.rpartition(":")[0]
 
     @property
     def bundled(self) -> bool:

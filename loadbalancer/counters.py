@@ -29,6 +29,8 @@ NOBODY = -1
 
 PROXY = "proxy"
 ADMIN = "admin"
+QUEUE = "queue"
+"""The routes: to a replica, to control, and the queue's HTTP calls to a replica."""
 
 GAUGES = frozenset(("in_flight", "client_connections", "upstream_connections", "tunnels", "queue_connections"))
 
@@ -89,7 +91,7 @@ class Counters:
     """One worker's counters; the owners of the events count up its attributes."""
 
     def __init__(self) -> None:
-        self.latency = {PROXY: Latency(), ADMIN: Latency()}
+        self.latency = {PROXY: Latency(), ADMIN: Latency(), QUEUE: Latency()}
         self.in_flight: dict[int, int] = {}
         self.ejections: dict[int, int] = {}
         self.retries = 0
@@ -131,6 +133,7 @@ class Counters:
             del self.in_flight[node_id]
             self.ejections.pop(node_id, None)
             self._codes.pop((PROXY, node_id), None)
+            self._codes.pop((QUEUE, node_id), None)
 
     def to_json(self) -> Report:
         return Report(
@@ -165,7 +168,7 @@ class Counters:
         )
 
     def _requests(self) -> dict[str, dict[str, dict[str, int]]]:
-        requests: dict[str, dict[str, dict[str, int]]] = {PROXY: {}, ADMIN: {}}
+        requests: dict[str, dict[str, dict[str, int]]] = {PROXY: {}, ADMIN: {}, QUEUE: {}}
         for (route, node_id), counts in self._codes.items():
             seen = {name: count for name, count in zip(CLASSES, counts, strict=True) if count}
             if seen:

@@ -46,6 +46,7 @@ class DoorSettings:
     access_log_format: str = "json"
     access_log_sample: float = 1.0
     workers: int = 1  # how many there are: what is limited over all of them is divided by it
+    queue_http: bool = False  # whether the queue's HTTP interface is there: then its paths are no application's
     queue_connections: int = 4096  # of each worker, at the queue's ports; past it: reset
     health_path: str = "/heartbeat"
     log_format: str = "json"

@@ -58,11 +58,13 @@ class Refusal:
 
 NO_TOKEN = Refusal(401, "changes need the header `Authorization: Bearer <the admin token>`")
 
+FOREIGN_PAGE = Refusal(403, "a page of another origin may not change things")
+
 
 def refusal(guard: Guard, caller: Caller) -> Refusal | None:
     """Why this caller may not change things, or None if it may."""
     if is_foreign_page(caller):
-        return Refusal(403, "a page of another origin may not change things")
+        return FOREIGN_PAGE
     if not is_our_host(guard, caller.host):
         return Refusal(403, "the Host is not one of ours; allow it with --allowed-hosts")
     if guard.token:

@@ -8,7 +8,7 @@ name in use or too many replicas is the fleet's to refuse.
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import parse_qsl
@@ -96,6 +96,17 @@ def parse_recover(body: bytes, content_type: str) -> Recover:
     if not all(type(node_id) is int and 0 < node_id <= MAX_NODE_ID for node_id in absent):
         raise bad("absent must be a list of node ids")
     return Recover(frozenset(cast("list[int]", absent)))
+
+
+def string_fields(body: bytes, content_type: str, wanted: Sequence[str]) -> dict[str, str]:
+    """These fields of a body, all of them text. Raises BadCommand."""
+    fields = _fields(body, content_type, lambda pairs: _unrepeated([*pairs]))
+    for key in wanted:
+        if key not in fields:
+            raise bad(f"{key} is missing")
+        if not isinstance(fields[key], str):
+            raise bad(f"{key} must be a string")
+    return {key: fields[key] for key in wanted}
 
 
 def parse_since(text: str) -> int:

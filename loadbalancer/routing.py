@@ -1,4 +1,5 @@
-"""Where a request goes: the key that places it on the ring (`--route-by`), and the paths that are control's.
+"""Where a request goes: the key that places it on the ring (`--route-by`), and the paths that are control's and the
+queue's.
 
 A key is an integer. What the route names (a header, a parameter, a cookie, the path, the client's address) is
 turned into one by `hashes.key_of`; where it is missing, a random six-digit id takes its place, as if the
@@ -22,6 +23,15 @@ IDS = 900_000
 ADMIN_STARTS = (b"/rep", b"/add", b"/rm", b"/admin", b"/metrics")
 """One C call that tells nearly every request of a replica from one of control."""
 
+QUEUE_STARTS = (b"/producer/", b"/consumer/", b"/size", b"/topics", b"/brokers")
+"""The same for the queue's HTTP interface."""
+CONSUMER = b"consumer_id"
+"""The parameter whose calls go to one replica."""
+
+_QUEUE_PATHS = frozenset((b"/size", b"/topics"))
+_QUEUE_FOLDERS = (b"/producer/", b"/consumer/")
+_QUEUE_ADMIN_PATHS = frozenset((b"/topics/add", b"/brokers"))
+_QUEUE_ADMIN_FOLDER = b"/brokers/"
 _ADMIN_PATHS = frozenset((b"/rep", b"/add", b"/rm", b"/metrics", b"/admin"))
 _ADMIN_FOLDER = b"/admin/"
 _COOKIES = re.compile(rb"(?i:\ncookie:)([^\r]*+)")
@@ -41,6 +51,18 @@ def is_admin(target: bytes) -> bool:
         return False
     path = path_of(target)
     return path in _ADMIN_PATHS or path.startswith(_ADMIN_FOLDER)
+
+
+def is_queue_call(target: bytes) -> bool:
+    """Whether this is a path of the queue's HTTP interface that replicas answer."""
+    path = path_of(target)
+    return path in _QUEUE_PATHS or path.startswith(_QUEUE_FOLDERS)
+
+
+def is_queue_admin(target: bytes) -> bool:
+    """Whether this is a path of the queue's HTTP interface that control answers."""
+    path = path_of(target)
+    return path in _QUEUE_ADMIN_PATHS or path.startswith(_QUEUE_ADMIN_FOLDER)
 
 
 def key_source(route_by: str) -> KeyOf:

@@ -1,7 +1,7 @@
 """The one definition of every setting: flags, variables, the README's table and the checks come from it.
 
 Flag > CAROUSEL_… variable > .env > default. RING_HASH, RING_PROBE and HOME_FORMAT work without the prefix too,
-because the clients of the field's teaching systems set them so.
+because the clients of the field's teaching systems set them so, and QUEUE_BOOTSTRAP, which more than us read.
 """
 
 import os
@@ -26,10 +26,13 @@ Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 ROUTE_BY = re.compile(r"random|path|client|(header|query|cookie):[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 USER_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+BROKER = re.compile(r"(?P<host>[A-Za-z0-9_][A-Za-z0-9._-]{0,252}|\[[0-9a-fA-F:.]{2,45}\]):(?P<port>\d{1,5})")
 BACKEND = re.compile(r"(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})(\*(?P<weight>\d{1,3}))?")
 HEDGE_AFTER = re.compile(r"p[1-9]\d?(\.\d)?|\d{1,3}(\.\d{1,3})?")
 RATE_LIMIT = re.compile(r"(?P<rate>\d{1,7}(\.\d{1,3})?)(\+(?P<burst>\d{1,7}))?")
 MAX_PORT = 65535
+MAX_BROKERS = 64
+"""Of another cluster, to begin at: clients learn the rest from any one of them, and three are usual."""
 SERVER_PORTS = 16
 """Of containers, when nobody says how many: what the compose file publishes, and each costs Docker a process."""
 COURSE_HASHES = ("spec", "alt", "linear")
@@ -174,6 +177,11 @@ class Settings(BaseSettings):
     queue: bool = Field(
         True, description="Replicas hold a queue that speaks the Kafka protocol (the bundled server only)"
     )
+    queue_bootstrap: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        validation_alias=_alias("QUEUE_BOOTSTRAP"),
+        description="HOST:PORT,… of an existing Kafka cluster: it is the queue, and the replicas hold none",
+    )
     queue_fsync: Literal["always", "interval", "never"] = Field(
         "always",
         description="When a message is synced: before its acknowledgement, once a second, or as the kernel likes",
@@ -206,7 +214,7 @@ class Settings(BaseSettings):
     )
     log_format: Literal["auto", "json", "console"] = Field("auto", description="auto: console on a terminal")
 
-    @field_validator("backends", "allowed_hosts", "trusted_proxies", mode="before")
+    @field_validator("backends", "allowed_hosts", "trusted_proxies", "queue_bootstrap", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -218,6 +226,17 @@ class Settings(BaseSettings):
             match = BACKEND.fullmatch(item)
             if match is None or not 0 < int(match["port"]) < 65536 or not 0 < int(match["weight"] or 1) <= 100:
                 raise ValueError(f"{item!r} is not HOST:PORT or HOST:PORT*WEIGHT")
+        return value
+
+    @field_validator("queue_bootstrap")
+    @classmethod
+    def _check_brokers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) > MAX_BROKERS:
+            raise ValueError(f"at most {MAX_BROKERS} addresses, not {len(value)}")
+        for item in value:
+            match = BROKER.fullmatch(item)
+            if match is None or not 0 < int(match["port"]) <= MAX_PORT:
+                raise ValueError(f"{item[:80]!r} is not HOST:PORT")
         return value
 
     @field_validator("trusted_proxies")
@@ -311,7 +330,21 @@ class Settings(BaseSettings):
     @property
     def has_queue(self) -> bool:
         """Whether replicas that can hold the queue hold it."""
-        return self.queue and self.bundled and self.runtime in ("process", "docker")
+        return self.queue and self._can_have_queue and not self.queue_bootstrap
+
+    @property
+    def _can_have_queue(self) -> bool:
+        return self.bundled and self.runtime in ("process", "docker")
+
+    @property
+    def outside_queue(self) -> str:
+        """Where another cluster is the queue, as Kafka's clients want it; "": none is."""
+        return ",".join(self.queue_bootstrap) if self.queue else ""
+
+    @property
+    def has_queue_http(self) -> bool:
+        """Whether the queue's HTTP interface is there: the bundled servers speak it, over either engine."""
+        return self._can_have_queue and (self.has_queue or bool(self.outside_queue))
 
     @property
     def chosen_unknown_path(self) -> str:
@@ -322,7 +355,7 @@ class Settings(BaseSettings):
     def queue_ports(self) -> dict[str, int]:
         """The queue's ports by name, the bootstrap port first; empty: none. By default only for who speaks Kafka."""
         wanted = self.queue_port_asked or self.has_queue
-        if not self.queue_port or not wanted:
+        if not self.queue_port or not wanted or self.outside_queue:
             return {}
         behind = {queue_name(slot): self.queue_port + 1 + slot for slot in range(self.server_ports)}
         return {QUEUE: self.queue_port, **behind}
@@ -448,5 +481,6 @@ def door_settings(settings: Settings, paths: Paths, cluster: str) -> DoorSetting
         access_log_format=settings.access_log_format,
         access_log_sample=settings.access_log_sample,
         workers=worker_count(settings),
+        queue_http=settings.has_queue_http,
         log_format=settings.log_format,
     )

@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import signal
-import socket
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
@@ -20,11 +19,12 @@ from loadbalancer import requests as r
 from loadbalancer.aio.controller import Controller
 from loadbalancer.aio.feed_server import FeedServer
 from loadbalancer.aio.probes import Prober
+from loadbalancer.aio.queue_calls import TOPICS_ADD, QueueAddresses, QueueCalls, queue_addresses
 from loadbalancer.aio.queue_control import QueueControl, load_tail
 from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.aio.resolver import Resolver
 from loadbalancer.aio.tickets import Tickets
-from loadbalancer.containers import EXTERNAL_PORT, HOST_ALIAS, DockerOptions
+from loadbalancer.containers import EXTERNAL_PORT, DockerOptions
 from loadbalancer.counters import Totals
 from loadbalancer.disk.keeper import Keeper
 from loadbalancer.disk.secret import cluster_secret
@@ -35,9 +35,11 @@ from loadbalancer.health import ALIVE_S, KILL_S, falls_within
 from loadbalancer.instances import ReplicaSpec
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
+from loadbalancer.queue_calls import QueueCall
 from loadbalancer.queue_recovery import CantRecover
 from loadbalancer.queue_tail import Tail
 from loadbalancer.queue_words import QueueSettings
+from loadbalancer.rest.port import Busy
 from loadbalancer.ring import RingSpec
 from loadbalancer.settings import BACKEND, Paths, Settings, worker_count
 from loadbalancer.spawn.base import Runtime, RuntimeLost
@@ -45,9 +47,12 @@ from loadbalancer.spawn.container_self import is_beside_replicas
 from loadbalancer.spawn.fake import FakeRuntime
 from loadbalancer.spawn.link import Link
 from loadbalancer.spawn.process import ProcessOptions, ProcessRuntime
+from loadbalancer.spawn.queue_env import front_door, queue_env
 from loadbalancer.spawn.static import StaticRuntime
 from wire.aio.service import Service
 from wire.cluster import Image
+from wire.exchange import Answer, Request
+from wire.http_queue import NAMES_TOPIC
 
 FRONT_DOOR_ALIASES = frozenset({"carousel", "loadbalancer", "localhost"})
 RECOVERED_S = 0.3  # for the answer of /admin/recover; who doesn't get it sees the event
@@ -92,6 +97,7 @@ class Assembly:
         )  # fmt: skip
         await self._runtime.open(self.controller.exited)
         stack.push_async_callback(self._runtime.close)
+        self.queue_calls = self._make_queue_calls() if self.settings.has_queue_http else None
         self._prober = Prober(
             fleet.probe_targets, self.controller.heard, self.settings.health_path, self.settings.health_interval,
             self.settings.health_timeout, Resolver(self.settings.dns_refresh, log),
@@ -108,6 +114,22 @@ class Assembly:
             tail, queue_settings(self.settings), keeper,
             lambda event: self.controller.send(event), self._remark, self._listens, self._stepped, lost=lost,
         )  # fmt: skip
+
+    def _make_queue_calls(self) -> QueueCalls:
+        controller, queue, outside = self.controller, self.queue, self.settings.outside_queue
+        if queue is None:
+            where = QueueAddresses(lambda: outside, None)
+        else:
+            beside = self.settings.runtime != "docker" or is_beside_replicas()
+            where = queue_addresses(lambda: queue.tail.image.brokers, "CLIENT" if beside else "EXTERNAL")
+        calls = QueueCalls(
+            self.tickets, controller.fleet, controller.send, controller.start, where, self.settings.health_path
+        )
+        if queue is not None:
+            queue.on_topics_gone = lambda gone: (
+                calls.topics_gone(gone) if NAMES_TOPIC in queue.tail.image.topics else None
+            )
+        return calls
 
     def _remark(self, kind: str, about: str, reason: str) -> None:
         self.controller.remark(kind, about, reason)
@@ -163,12 +185,18 @@ class Assembly:
                 tasks.create_task(self.queue.run())
 
     async def _serve_waits(self, stack: contextlib.AsyncExitStack) -> None:
-        service, path = Service(self.tickets.handle), self._paths.loop_socket
+        service, path = Service(self._handle), self._paths.loop_socket
         path.unlink(missing_ok=True)
         server = await asyncio.get_running_loop().create_unix_server(service.protocol, str(path), backlog=1024)
         path.chmod(0o600)
         stack.push_async_callback(service.drain, LAST_WORDS_S)
         stack.callback(server.close)
+
+    async def _handle(self, request: Request) -> Answer:
+        """The handler of loop.sock's service."""
+        if self.queue_calls is not None and request.path == TOPICS_ADD:
+            return await self.queue_calls.handle(request)
+        return await self.tickets.handle(request)
 
     def _change_target(self) -> None:
         """On a new `up` that asks for another number than the kept fleet has, as if by /add or /rm."""
@@ -216,7 +244,10 @@ class Assembly:
         epoch = self.controller.epoch
         ring = self.controller.layout.describe()
         answer = {**view, "ring": ring, "version": epoch.version, "generation": epoch.generation}
-        return answer if self.queue is None else {**answer, "queue": self._describe_queue(self.queue, view["replicas"])}
+        if self.queue is not None:
+            return {**answer, "queue": self._describe_queue(self.queue, view["replicas"])}
+        outside = self.settings.outside_queue
+        return {**answer, "queue": {"bootstrap": outside, "outside": True}} if outside else answer
 
     def _describe_queue(self, queue: QueueControl, replicas: list[dict[str, Any]]) -> dict[str, Any]:
         """Adds each replica's `queue_address`, where its clients on this host connect. `bootstrap` is the front door's
@@ -229,7 +260,7 @@ class Assembly:
             shown = f"{address[0]}:{address[1]}" if address else None
             replica["queue_address"] = shown
             addresses += [shown] if shown else []
-        return {"bootstrap": _front_door(self._paths.ports) or ",".join(addresses), **queue.queue.view()}
+        return {"bootstrap": front_door(self._paths.ports) or ",".join(addresses), **queue.queue.view()}
 
     def replicas(self) -> dict[str, Any]:
         return self.controller.fleet.replicas()
@@ -244,6 +275,11 @@ class Assembly:
         else:
             self.controller.send(fleet_event(number, command))
         return ticket
+
+    def submit_queue(self, call: QueueCall) -> str:
+        if self.queue_calls is None:
+            raise Busy("there is no queue")
+        return self.queue_calls.submit(call)
 
     async def _recover(self, number: int, command: r.Recover) -> None:
         """What was recovered is committed; the next control goes on from it, as from any state that it finds."""
@@ -327,33 +363,6 @@ def queue_settings(settings: Settings) -> QueueSettings:
     )
 
 
-def queue_env(settings: Settings, paths: Paths) -> dict[str, str]:
-    """What a server is told of the queue. Raises OSError, if the secret can't be kept."""
-    if not settings.has_queue:
-        return {}
-    common = {
-        "CAROUSEL_CLUSTER": settings.cluster_id,
-        "FSYNC": settings.queue_fsync,
-        "NUM_PARTITIONS": str(settings.num_partitions),
-        "DEFAULT_REPLICATION_FACTOR": str(settings.replication_factor),
-        "AUTO_CREATE_TOPICS": "true" if settings.auto_create_topics else "false",
-        "OFFSETS_PARTITIONS": str(settings.offsets_partitions),
-        "GROUP_INITIAL_REBALANCE_DELAY_MS": _ms(settings.group_initial_rebalance_delay),
-        "GROUP_MIN_SESSION_TIMEOUT_MS": _ms(settings.group_min_session_timeout),
-        "GROUP_MAX_SESSION_TIMEOUT_MS": _ms(settings.group_max_session_timeout),
-        "LOG_CLEANER_BACKOFF_MS": _ms(settings.cleaner_backoff),
-    }
-    if settings.runtime == "docker":
-        host = settings.link_host or (socket.gethostname() if is_beside_replicas() else HOST_ALIAS)
-        return {**common, "CONTROL": f"{host}:{settings.link_port}"}
-    cluster_secret(paths.secret)
-    return {**common, "CONTROL": f"unix:{paths.queue_socket}", "CLUSTER_SECRET_FILE": str(paths.secret)}
-
-
-def _ms(seconds: float) -> str:
-    return str(round(seconds * 1000))
-
-
 def docker_options(settings: Settings, paths: Paths) -> DockerOptions:
     return DockerOptions(
         cluster_id=settings.cluster_id,
@@ -410,16 +419,6 @@ def fleet_event(number: int, command: r.Add | r.Remove | r.Drain | r.Undrain | r
             return f.UndrainRequested(number, command.name)
         case r.SetWeight():
             return f.WeightRequested(number, command.name, command.weight)
-
-
-def _front_door(ports: Path) -> str | None:
-    """HOST:PORT of the port for the queue, as the supervisor has bound it; None: there is none."""
-    try:
-        found = json.loads(ports.read_text())
-        host, _, _ = found["url"].removeprefix("http://").rpartition(":")
-        return f"{host}:{found['queue']}" if found["queue"] else None
-    except (OSError, ValueError, KeyError):
-        return None
 
 
 def _least_generation(snapshot: Path) -> int:

@@ -23,6 +23,7 @@ from loadbalancer import metrics
 from loadbalancer import requests as r
 from loadbalancer.aio.assembly import Assembly, assemble
 from loadbalancer.logs import configure, get_logger
+from loadbalancer.queue_calls import QueueCall
 from loadbalancer.rest.port import Busy
 from loadbalancer.settings import Paths, Settings
 
@@ -136,6 +137,9 @@ class Control:
 
     def submit(self, command: r.Command, request_id: str) -> str:
         return self._ask(lambda assembly: assembly.submit(command))
+
+    def submit_queue(self, call: QueueCall, request_id: str) -> str:
+        return self._ask(lambda assembly: assembly.submit_queue(call))
 
     def open_streams(self) -> int:
         return self._ask(lambda assembly: assembly.tickets.streams)

@@ -18,9 +18,10 @@ from loadbalancer.aio.exchange import Exchange
 from loadbalancer.aio.hedge import HedgedExchange, Hedger
 from loadbalancer.aio.limits import Limits
 from loadbalancer.aio.outbox import Outbox
+from loadbalancer.aio.queue_exchange import QueueExchange
 from loadbalancer.aio.replicas import Replicas
 from loadbalancer.aio.tunnel import Tunnel, UpgradeExchange
-from loadbalancer.counters import ADMIN, NOBODY, PROXY, Counters
+from loadbalancer.counters import ADMIN, NOBODY, PROXY, QUEUE, Counters
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.forwarded import Trust
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
@@ -31,13 +32,18 @@ from loadbalancer.logs import get_logger
 from loadbalancer.rate_limit import limiter, retry_after_s
 from loadbalancer.routing import (
     ADMIN_STARTS,
+    CONSUMER,
     LIVE_PATH,
+    QUEUE_STARTS,
     READY_PATH,
     cookie_value,
     is_admin,
+    is_queue_admin,
+    is_queue_call,
     key_source,
     lasting_key,
     path_of,
+    query_value,
     random_key,
 )
 from loadbalancer.stickiness import new_cookie, sticky_name
@@ -90,6 +96,8 @@ class Door:
         self._cookie_name = sticky_name(settings.route_by)
         self._by_id = settings.route_by.lower() == BY_REQUEST_ID
         self._lasts = lasting_key(settings.route_by)
+        self._has_queue = settings.queue_http
+        self._ours = ADMIN_STARTS + QUEUE_STARTS if settings.queue_http else ADMIN_STARTS
         self._latency = self.counters.latency[PROXY]
         self._hedger = self._hedging()
         self._rate_wait_s = limiter(settings.rate_limit, settings.rate_limit_by, settings.route_by, settings.workers)
@@ -110,14 +118,34 @@ class Door:
         may be worth remembering."""
         fresh = self._id_start + b"%x" % next(self._ids)
         request_id, given = settle_id(head, fresh)
-        if client.admin and head.target.startswith(ADMIN_STARTS) and is_admin(head.target):
-            self._serve_admin(client, head, request_id)
-        elif client.proxy:
+        if head.target.startswith(self._ours) and self._serve_ours(client, head, request_id, given):
+            return
+        if client.proxy:
             self._serve_proxy(client, head, request_id, given, raw)
         else:
-            close = self._ends(head)
-            answer = self.failure(404, "only the admin API is here", request_id, close)
-            self._answer(client, head, request_id, answer, close)
+            self._not_here(client, head, request_id, "only the admin API is here")
+
+    def _serve_ours(self, client: Client, head: RequestHead, request_id: bytes, given: bool) -> bool:
+        """Whether the path is control's or the queue's. Where these have a port of their own, /rep and the like are
+        the replicas' on the others; the queue's aren't: there a GET may be repeated that must not be."""
+        target = head.target
+        queue_call = self._has_queue and is_queue_call(target)
+        queue_admin = self._has_queue and is_queue_admin(target)
+        if not client.admin:
+            if queue_call or queue_admin:
+                self._not_here(client, head, request_id, "the queue's paths are at the admin port")
+            return queue_call or queue_admin
+        if queue_call:
+            self._serve_queue(client, head, request_id, given)
+        elif queue_admin or is_admin(target):
+            self._serve_admin(client, head, request_id)
+        else:
+            return False
+        return True
+
+    def _not_here(self, client: Client, head: RequestHead, request_id: bytes, reason: str) -> None:
+        close = self._ends(head)
+        self._answer(client, head, request_id, self.failure(404, reason, request_id, close), close)
 
     def serve_known(self, client: Client, known: KnownHead, request_id: bytes, data: bytes) -> None:
         """The request that is `data` has come, whole, with a head that `known` has recognised."""
@@ -148,6 +176,18 @@ class Door:
         self._take_body(client, exchange, self.settings.body_limit_bytes)
         if client.exchange is exchange:
             self.replicas.first_try(exchange)
+
+    def _serve_queue(self, client: Client, head: RequestHead, request_id: bytes, given: bool) -> None:
+        """A call of the queue's HTTP interface, to the replica that its consumer's id hashes to, else to any."""
+        if self._rate_wait_s is not None and self._refused_for_now(client, head, request_id, whole=False):
+            return
+        kept = request_to_replica(head, request_id, given, b"replica")
+        latency = self.counters.latency[QUEUE]
+        exchange = QueueExchange(self, client, head, request_id, kept, latency, request_body(head), monotonic())
+        self._take_body(client, exchange, self.settings.body_limit_bytes)
+        if client.exchange is exchange:
+            consumer = query_value(head, CONSUMER)
+            exchange.begin(key_of(consumer) if consumer else random_key(), keyed=bool(consumer))
 
     def _exchange(self, client: Client, head: RequestHead, request_id: bytes, kept: bytes, body: Body) -> Exchange:
         now = monotonic()

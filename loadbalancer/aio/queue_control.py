@@ -8,7 +8,7 @@ the queue's changes and nothing else, for no message passes through here.
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from loadbalancer import fleet_words as f
@@ -70,6 +70,8 @@ class QueueControl:
         self._tell_listeners = tell_listeners
         self._on_step = on_step
         self._listeners: dict[int, Mapping[str, tuple[str, int]]] = {}
+        self.on_topics_gone: Callable[[Collection[str]], None] = lambda _: None
+        """Is told the names of topics when their end is committed."""
         self._inbox: asyncio.Queue[q.Event] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
         self._logged = 0  # records behind the last snapshot
@@ -103,12 +105,14 @@ class QueueControl:
         self.queue.hear(event, loop.time())
         while not self._inbox.empty():
             self.queue.hear(self._inbox.get_nowait(), loop.time())
+        before = self.tail.image.topics
         step = self.queue.take(loop.time())
         effects = step.effects if await self._commit(step.records) else self.queue.undo(loop.time())
         if self.links is not None and not self.queue.lost:
             self.links.push()
         for effect in effects:
             self._carry_out(effect)
+        self._tell_gone(before)
         self._tell_holdings()
         self._tell_moved()
         self._call_for_copies()
@@ -140,6 +144,11 @@ class QueueControl:
             self._remark(effect.kind, effect.about, effect.reason)
         elif self.links is not None:
             self.links.reply(effect)
+
+    def _tell_gone(self, before: Mapping[str, Any]) -> None:
+        topics = self.tail.image.topics
+        if topics is not before and (gone := before.keys() - topics.keys()):
+            self.on_topics_gone(gone)
 
     def _tell_holdings(self) -> None:
         """What is committed; before the fleet was heard of, nobody's leaving is known."""

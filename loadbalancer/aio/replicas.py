@@ -16,6 +16,7 @@ from loadbalancer.aio.exchange import REFUSED, Exchange
 from loadbalancer.aio.hedge import Hedge, HedgedExchange
 from loadbalancer.aio.limits import Limits
 from loadbalancer.aio.outbox import Outbox
+from loadbalancer.aio.queue_exchange import QueueExchange
 from loadbalancer.aio.resolver import Resolver, is_literal
 from loadbalancer.aio.trial import answers
 from loadbalancer.aio.upstreams import Connect, Pool
@@ -24,7 +25,7 @@ from loadbalancer.door_settings import DoorSettings
 from loadbalancer.ejection import TRIAL_PATIENCE_S, Ejections
 from loadbalancer.retry import MAX_TRIES, RetryBudget
 from loadbalancer.ring import RingSpec, build_ring
-from loadbalancer.selection import View, policy
+from loadbalancer.selection import Policy, View, policy
 from loadbalancer.slow_start import Newcomers, with_slow_start
 from loadbalancer.snapshot import NEVER, Epoch, Member, Snapshot
 
@@ -53,6 +54,7 @@ class Replicas:
         self._ejections = Ejections(settings.panic_threshold)
         self._policy = policy(settings.policy, lambda fault: log.error("policy at fault, the ring chose", fault=fault))
         self._view = View(self.ring, frozenset(), counters.in_flight, {})
+        self._by_owner, self._by_load = policy("ring"), policy("p2c")  # for the queue's calls
         self._newcomers = Newcomers(settings.slow_start_s)
         self._chooser = self._policy  # with a slow start for the newcomers, while there are any
         self._trials: set[asyncio.Task[None]] = set()
@@ -167,6 +169,20 @@ class Replicas:
         else:
             exchange.move(self.pools[node])
 
+    def first_queue_try(self, exchange: QueueExchange) -> None:
+        """The same for a call of the queue's HTTP interface."""
+        self._budget.requests += 1
+        node = self._chooser_of(exchange).choose(exchange.key, self._view)
+        if node is None:
+            exchange.no_replica()
+        else:
+            exchange.move(self.pools[node])
+
+    def _chooser_of(self, exchange: Exchange) -> Policy:
+        if isinstance(exchange, QueueExchange):
+            return self._by_owner if exchange.keyed else self._by_load
+        return self._chooser
+
     def again(self, exchange: Exchange, failed: int, charged: bool) -> bool:
         """Send an exchange that failed on node `failed` to the next replica; False if there is none or none
         may be tried.
@@ -195,7 +211,7 @@ class Replicas:
         tried = (*exchange.tried, failed)
         if len(tried) >= MAX_TRIES:
             return None
-        node = self._chooser.choose(exchange.key, self._view, tried)
+        node = self._chooser_of(exchange).choose(exchange.key, self._view, tried)
         return None if node is None else self.pools[node]
 
     def _grant(self, charged: bool) -> bool:

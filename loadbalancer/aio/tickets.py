@@ -7,7 +7,7 @@ on. `/stream?since=N` is a live stream of events. A caller that goes away leaves
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from loadbalancer.event_log import EventLog
@@ -19,6 +19,9 @@ KEPT_S = 60.0  # an answer that nobody has fetched
 KEEP_ALIVE_S = 15.0  # a comment line, so that a dead reader is noticed
 COME_AGAIN = (("Retry-After", "1"),)  # on every 503, as Flask's have it
 
+Words = Callable[[int, Any], tuple[int, Any]]
+"""From an answer's status and body to others."""
+
 
 class Tickets:
     """Who waits for what. All methods are the loop's own."""
@@ -27,24 +30,28 @@ class Tickets:
         self._events = events
         self._answers: dict[str, asyncio.Future[tuple[int, Any]]] = {}
         self._by_command: dict[int, str] = {}
+        self._words: dict[int, Words] = {}
         self._next_command = 1
         self._news = asyncio.Event()
         self.streams = 0
 
-    def open(self) -> tuple[int, str]:
-        """A new (command number, ticket). Raises Busy."""
+    def open(self, words: Words | None = None) -> tuple[int, str]:
+        """A new (command number, ticket). `words` say its answer otherwise than it is given. Raises Busy."""
         if len(self._by_command) >= MAX_WAITING:
             raise Busy(f"{MAX_WAITING} changes are under way")
         command, ticket = self._next_command, secrets.token_urlsafe(12)
         self._next_command += 1
         self._answers[ticket] = asyncio.get_running_loop().create_future()
         self._by_command[command] = ticket
+        if words is not None:
+            self._words[command] = words
         return command, ticket
 
     def answer(self, command: int, status: int, body: Any) -> None:
         """The end of a command, told to whoever waits or comes within KEPT_S."""
         ticket = self._by_command.pop(command)
-        self._answers[ticket].set_result((status, body))
+        words = self._words.pop(command, None)
+        self._answers[ticket].set_result((status, body) if words is None else words(status, body))
         asyncio.get_running_loop().call_later(KEPT_S, self._answers.pop, ticket, None)
 
     def wake_streams(self) -> None:
@@ -54,12 +61,13 @@ class Tickets:
     async def handle(self, request: Request) -> Response | Stream:
         """The handler of loop.sock's service."""
         if request.path.startswith("/wait/"):
-            return await self._wait(request.path.removeprefix("/wait/"))
+            return await self.wait(request.path.removeprefix("/wait/"))
         if request.path == "/stream":
             return self._stream(request.query)
         return error_response(404, f"{request.path!r} does not exist")
 
-    async def _wait(self, ticket: str) -> Response:
+    async def wait(self, ticket: str) -> Response:
+        """The answer that belongs to a ticket, when it is there."""
         answer = self._answers.get(ticket)
         if answer is None:
             return error_response(404, "there is no such ticket")

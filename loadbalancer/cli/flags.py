@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from loadbalancer.settings import Settings
 
-BARE = ("ring_hash", "ring_probe", "home_format")  # these variables work without CAROUSEL_ too
+BARE = ("ring_hash", "ring_probe", "home_format", "queue_bootstrap")  # these variables work without CAROUSEL_ too
 
 
 def flag(name: str) -> str:

@@ -36,6 +36,8 @@ def cluster_table(cluster: dict[str, Any], now: float) -> Group:
 def _queue_line(queue: dict[str, Any]) -> str:
     if queue.get("lost"):
         return "[red]queue: its state is lost, nothing is decided: see `carousel recover`[/]"
+    if queue.get("outside"):
+        return escape(f"queue {queue['bootstrap']}: a Kafka cluster of its own")
     moves = queue["moves"]
     words = [f"queue {queue['bootstrap'] or '-'}: {queue['topics']} topics, {queue['partitions']} partitions"]
     words += [f"{queue[name]} {name.replace('_', '-')}" for name in ("offline", "under_replicated") if queue[name]]

@@ -40,6 +40,7 @@ def settle(flags: dict[str, str]) -> Startup:
             paths.door.name: door_settings(settings, paths, cluster).dump(),
         },
         log_format=settings.log_format,
+        queue=settings.outside_queue,
         warnings=_warnings(settings),
         farewell=_farewell(settings, cluster),
     )
@@ -89,7 +90,8 @@ def _kept(settings: Settings, paths: Paths, cluster: str) -> dict[str, object]:
     """
     kept = settings.model_dump(mode="json")
     asked = "replicas" in settings.model_fields_set
-    return {**kept, "state_dir": str(paths.state), "cluster_id": cluster, "replicas_asked": asked}
+    found = {"replicas_asked": asked, "queue_http": settings.has_queue_http}
+    return {**kept, "state_dir": str(paths.state), "cluster_id": cluster, **found}
 
 
 def _warnings(settings: Settings) -> tuple[str, ...]:

@@ -7,7 +7,8 @@ controller's loop for the client. So twenty waiting /add and all event streams l
 free for /rep.
 
 Two rules hold for each route without its doing: whatever is neither GET nor HEAD changes something and
-passes the guard first, and until control has adopted the fleet everything is 503.
+passes the guard first (the queue's calls, whose GETs change things, by rules of their own: queue_api.py), and
+until control has adopted the fleet everything is 503.
 """
 
 import re
@@ -39,6 +40,7 @@ from loadbalancer.requests import (
 from loadbalancer.rest import errors, openapi
 from loadbalancer.rest.errors import answer, failure, unavailable
 from loadbalancer.rest.port import MAX_STREAMS, ControlPort
+from loadbalancer.rest.queue_api import BROKER, TOPICS_ADD, add_queue_routes, queue_refusal
 from loadbalancer.spawn.container_self import gateway
 
 READING = ("GET", "HEAD")
@@ -51,10 +53,11 @@ log = get_logger("control")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`backends`: replicas are static backends, whose names are HOST:PORT."""
+    """`backends`: replicas are static backends, whose names are HOST:PORT. `queue`: its HTTP interface is there."""
 
     guard: Guard = field(default_factory=Guard)
     backends: bool = False
+    queue: bool = False
 
 
 def options_from(kept: Mapping[str, Any]) -> Options:
@@ -62,7 +65,8 @@ def options_from(kept: Mapping[str, Any]) -> Options:
     hosts = frozenset((socket.gethostname(), *kept["allowed_hosts"]))
     outside = gateway() if kept["runtime"] == "docker" else None
     local = frozenset({outside} if outside else ())
-    return Options(Guard(hosts, kept["admin_token"], local), backends=kept["runtime"] == "static")
+    guard = Guard(hosts, kept["admin_token"], local)
+    return Options(guard, backends=kept["runtime"] == "static", queue=kept.get("queue_http", False))
 
 
 def create_app(port: ControlPort, options: Options) -> Flask:
@@ -78,11 +82,13 @@ def create_app(port: ControlPort, options: Options) -> Flask:
     app.after_request(_finish)
     _add_reads(app, port, options)
     _add_changes(app, port, options)
+    if options.queue:
+        add_queue_routes(app, port, _body, _redirect, _request_id)
     return app
 
 
 def _add_reads(app: Flask, port: ControlPort, options: Options) -> None:
-    document = openapi.document(backends=options.backends)
+    document = openapi.document(backends=options.backends, queue=options.queue)
     app.add_url_rule("/rep", "rep", lambda: answer({"message": port.replicas(), "status": "successful"}))
     app.add_url_rule("/admin/cluster", "cluster", lambda: answer(port.cluster()))
     app.add_url_rule("/admin/events", "events", lambda: _events(port))
@@ -190,9 +196,12 @@ def _request_id() -> str:
 
 
 def _check_caller(guard: Guard) -> Response | None:
-    if request.method in READING or request.routing_exception is not None:
+    if request.routing_exception is not None:
         return None
-    refused = refusal(guard, _caller())
+    if request.endpoint in (TOPICS_ADD, BROKER):
+        refused = queue_refusal(guard, _caller(), request.endpoint)
+    else:
+        refused = None if request.method in READING else refusal(guard, _caller())
     if refused is None:
         return None
     log.warning("change refused", path=request.path, reason=refused.message)

@@ -1,4 +1,5 @@
-"""The OpenAPI 3.1 document of the admin API, built from tables; served at /admin/openapi.json.
+"""The OpenAPI 3.1 document of the admin API, built from tables; served at /admin/openapi.json. With the queue on, its
+HTTP interface is in it too (queue_openapi.py).
 
 `tests/conformance/test_openapi.py` holds it and the routes to each other: schemathesis calls what is
 documented, and a test compares the sets of paths. The two answers of the data path itself (live, ready)
@@ -10,6 +11,7 @@ from typing import Any
 
 from loadbalancer import names
 from loadbalancer.requests import FORM, MAX_COUNT, MAX_NODE_ID
+from loadbalancer.rest.queue_openapi import queue_paths, queue_schemas
 from loadbalancer.ring import MAX_WEIGHT
 
 VERSION = "1.0.0"
@@ -36,8 +38,8 @@ READ_FAILURES = (500, 502, 503, 504)
 CHANGE_FAILURES = (400, 401, 403, 413, *READ_FAILURES)
 
 
-def document(*, backends: bool) -> Json:
-    """The document; `backends`: names are HOST:PORT."""
+def document(*, backends: bool, queue: bool = False) -> Json:
+    """The document; `backends`: names are HOST:PORT; `queue`: with the queue's HTTP interface (queue_openapi.py)."""
     pattern = (names.BACKEND if backends else names.NAME).pattern
     return {
         "openapi": "3.1.0",
@@ -46,9 +48,9 @@ def document(*, backends: bool) -> Json:
             "version": VERSION,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "paths": _fleet_paths() | _replica_paths() | _operator_paths(),
+        "paths": _fleet_paths() | _replica_paths() | _operator_paths() | (queue_paths() if queue else {}),
         "components": {
-            "schemas": _schemas(_plain(pattern), backends),
+            "schemas": _schemas(_plain(pattern), backends) | (queue_schemas() if queue else {}),
             "responses": {str(code): _failure(code, text) for code, text in FAILURES.items()},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "With --admin-token only"}

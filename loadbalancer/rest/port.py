@@ -7,6 +7,7 @@ outcome waits at the loop, where waiting holds no thread.
 
 from typing import Any, Protocol
 
+from loadbalancer.queue_calls import QueueCall
 from loadbalancer.requests import Command
 
 MAX_STREAMS = 32
@@ -41,6 +42,10 @@ class ControlPort(Protocol):
 
     def submit(self, command: Command, request_id: str) -> str:
         """Queue the command. The ticket (URL-safe) fetches its answer from the loop at /wait/<ticket>."""
+        ...
+
+    def submit_queue(self, call: QueueCall, request_id: str) -> str:
+        """The same for a call of the queue's HTTP interface."""
         ...
 
     def open_streams(self) -> int:

@@ -41,6 +41,7 @@ HOT = (
     "loadbalancer.aio.admin",
     "loadbalancer.aio.door",
     "loadbalancer.aio.hedge",
+    "loadbalancer.aio.queue_exchange",
     "loadbalancer.aio.replicas",
     "loadbalancer.aio.pipe",
     "loadbalancer.aio.tunnel",

@@ -63,6 +63,7 @@ class SupervisorPlan:
     are handed to each worker under these names. `optional_ports` are a further group, all of which are done without
     if one of them can't be had. `env` is added to the environment of control and workers.
     `files` (name: text) are written into the run directory, mode 0600, before anything starts or is reloaded.
+    `queue` is where another cluster is the queue, for the ready line.
     `farewell` is run when every process has ended: for what lives elsewhere.
     `refresh` gives the plan for a reload; it may raise, which refuses the reload.
     """
@@ -79,6 +80,7 @@ class SupervisorPlan:
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     files: Mapping[str, str] = field(default_factory=dict[str, str])
     drain_timeout_s: float = 30.0
+    queue: str = ""
     farewell: Sequence[str] = ()
     refresh: "Callable[[], SupervisorPlan] | None" = None
     log: Log = field(default_factory=PlainLog)

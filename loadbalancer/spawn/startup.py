@@ -31,6 +31,7 @@ class Startup:
     flags: Mapping[str, str]
     files: Mapping[str, str]
     log_format: str = "auto"
+    queue: str = ""
     warnings: tuple[str, ...] = ()
     farewell: tuple[str, ...] = ()
 
@@ -58,6 +59,7 @@ class Startup:
             workers=self.workers,
             files=self.files,
             drain_timeout_s=self.drain_timeout_s,
+            queue=self.queue,
             farewell=self.farewell,
             refresh=lambda: self.again().plan(),
             log=PlainLog(self.log_format),

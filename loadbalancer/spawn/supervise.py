@@ -117,7 +117,7 @@ def _prepare(plan: SupervisorPlan, held: contextlib.ExitStack) -> Shell:
     plan.write_files()
     _publish(plan, chosen)
     held.callback((plan.state_dir / PORTS).unlink, missing_ok=True)
-    return Shell(plan, slots, control, orders, partial(_ready_line, plan.bind, chosen, lacking))
+    return Shell(plan, slots, control, orders, partial(ready_line, plan, chosen, lacking))
 
 
 def _bind(plan: SupervisorPlan) -> tuple[list[dict[str, socket.socket]], str]:
@@ -155,10 +155,11 @@ def _reachable(host: str) -> str:
     return local.get(host, f"[{host}]" if ":" in host else host)
 
 
-def _ready_line(host: str, chosen: Mapping[str, int], lacking: str, replicas: int) -> str:
+def ready_line(plan: SupervisorPlan, chosen: Mapping[str, int], lacking: str, replicas: int) -> str:
+    """What is said when everyone serves. `lacking`: why there is no port for the queue, "" if none is missed."""
     others = [f"{name} port {port}" for name, port in chosen.items() if name != "main" and slot_of(name) is None]
-    queue = _queue_words(host, chosen, lacking)
-    start = f"Carousel is ready: {url(host, chosen)}"
+    queue = [f"queue {plan.queue}"] if plan.queue else _queue_words(plan.bind, chosen, lacking)
+    start = f"Carousel is ready: {url(plan.bind, chosen)}"
     return ", ".join([start, *others, *queue, f"{replicas} replicas", f"pid {os.getpid()}"])
 
 

@@ -13,23 +13,30 @@ from support.fake_port import FakeDoor, FakePort
 from loadbalancer.rest.app import Options, create_app
 
 DOCUMENT = "/admin/openapi.json"
+CONTROLS = r"^/(topics/add|brokers)"
+"""The queue's calls that control answers."""
+QUEUE = r"^/(topics|brokers|producer/|consumer/|size)"
+"""All of them."""
 EXAMPLES = 25
 """For each operation and mode; the coverage phase adds every boundary that the schemas name."""
 
 
-def check_url(url: str, token: str = "", examples: int = EXAMPLES) -> list[str]:
+def check_url(url: str, token: str = "", paths: str = "", examples: int = EXAMPLES) -> list[str]:
     """What a live system at `url` (http://host:port) does other than its document says; nothing, if all is well.
 
-    It adds, removes and drains replicas as it goes: give it a system of its own, on the fake runtime.
+    Only by the paths that match `paths`, if it is given. It adds, removes and drains replicas as it goes: give it a
+    system of its own, on the fake runtime.
     """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     config = _config(examples, headers)
-    return _faults(schemathesis.openapi.from_url(url + DOCUMENT, config=config))
+    schema: Any = schemathesis.openapi.from_url(url + DOCUMENT, config=config)
+    return _faults(schema.include(path_regex=paths) if paths else schema)
 
 
-def check_wsgi(app: Any, examples: int = EXAMPLES) -> list[str]:
-    """The same for a WSGI application."""
-    return _faults(schemathesis.openapi.from_wsgi(DOCUMENT, app, config=_config(examples, {})))
+def check_wsgi(app: Any, paths: str = "", examples: int = EXAMPLES) -> list[str]:
+    """The same for a WSGI application, by the paths that match `paths`; empty: all."""
+    schema: Any = schemathesis.openapi.from_wsgi(DOCUMENT, app, config=_config(examples, {}))
+    return _faults(schema.include(path_regex=paths) if paths else schema)
 
 
 def _config(examples: int, headers: dict[str, str]) -> schemathesis.Config:
@@ -74,14 +81,17 @@ def _failed_checks(recorder: Any) -> list[str]:
 
 
 class OpenApiTest(unittest.TestCase):
-    def check(self, port: FakePort, options: Options) -> None:
+    def check(self, port: FakePort, options: Options, paths: str = "") -> None:
         with warnings.catch_warnings(), structlog.testing.capture_logs():
             warnings.simplefilter("ignore")  # of schemathesis and Hypothesis about their own inner calls
-            found = check_wsgi(FakeDoor(create_app(port, options), port))
+            found = check_wsgi(FakeDoor(create_app(port, options), port), paths)
         self.assertEqual([], found, "\n\n".join(found[:5]))
 
     def test_the_admin_api_is_what_its_document_says(self) -> None:
         self.check(FakePort(), Options())
+
+    def test_the_queue_s_interface_is_what_its_document_says(self) -> None:
+        self.check(FakePort(), Options(queue=True), CONTROLS)
 
     def test_a_port_that_is_busy_answers_as_documented(self) -> None:
         self.check(FakePort(is_busy=True), Options())

@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from loadbalancer import metrics, names
+from loadbalancer import metrics, names, queue_calls
+from loadbalancer.queue_calls import AddBroker, AddPartition, CheckBroker, QueueCall
 from loadbalancer.requests import Add, Command, Drain, Recover, Remove, SetWeight, Undrain
 from loadbalancer.rest.port import Busy
+from wire import http_queue
 
 Answer = tuple[int, dict[str, Any]]
 StartResponse = Callable[..., Any]
@@ -41,6 +43,8 @@ class FakePort:
     submitted: list[tuple[Command, str]] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
     kept_events: list[dict[str, Any]] = field(default_factory=list)
+    called: list[QueueCall] = field(default_factory=list)
+    topics: dict[str, list[str]] = field(default_factory=dict)
     fault: Exception | None = None  # raised by `replicas`
     _lock: Any = field(default_factory=threading.Lock)
     _next_id: int = 4
@@ -73,6 +77,15 @@ class FakePort:
             self.answers[ticket] = self._carry_out(command)
         return ticket
 
+    def submit_queue(self, call: QueueCall, request_id: str) -> str:
+        if self.is_busy:
+            raise Busy("256 changes are under way")
+        with self._lock:
+            self.called.append(call)
+            ticket = f"call-{len(self.called)}"
+            self.answers[ticket] = self._answer_call(call)
+        return ticket
+
     def open_streams(self) -> int:
         return self.streams
 
@@ -100,6 +113,24 @@ class FakePort:
                 return _failed("the queue's state is not lost")
             case Drain() | Undrain() | SetWeight():
                 return self._set(command)
+
+    def _answer_call(self, call: QueueCall) -> Answer:
+        if isinstance(call, AddPartition):
+            parts = self.topics.setdefault(call.topic, [])
+            if call.part in parts:
+                return 400, dict(queue_calls.failure(http_queue.topic_exists(call.topic, call.part)))
+            parts.append(call.part)
+            return 200, dict(queue_calls.success(http_queue.topic_created(call.topic, call.part)))
+        there = [replica.name for replica in self.fleet if call.name in (replica.name, queue_calls.ALL)]
+        if isinstance(call, CheckBroker):
+            return (
+                (200, dict(queue_calls.success(http_queue.TESTS_PASSED))) if there else _told(queue_calls.missing(call))
+            )
+        if isinstance(call, AddBroker):
+            status, body = self._add(Add(1, (call.name,)))
+        else:
+            status, body = self._remove(Remove(max(len(there), 1), tuple(there or (call.name,))))
+        return _told(queue_calls.in_queue_words(call, status, body, there=call.name in self.replicas()["replicas"]))
 
     def _add(self, command: Add) -> Answer:
         if len(self.fleet) + command.n > self.max_replicas:
@@ -141,6 +172,10 @@ class FakePort:
 
     def _now(self) -> Answer:
         return 200, {"message": self.replicas(), "status": "successful"}
+
+
+def _told(told: queue_calls.Told) -> Answer:
+    return told[0], dict(told[1])
 
 
 def _failed(text: str) -> Answer:

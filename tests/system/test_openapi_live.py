@@ -4,9 +4,9 @@ import unittest
 import warnings
 
 import pytest
-from conformance.test_openapi import check_url
+from conformance.test_openapi import QUEUE, check_url
 
-from analysis.running import running
+from analysis.running import running, wait_until
 
 
 @pytest.mark.system
@@ -16,6 +16,15 @@ class LiveOpenApiTest(unittest.TestCase):
         with running("--runtime", "fake", "--workers", "1") as system, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of schemathesis and Hypothesis about their own inner calls
             found = check_url(system.url)
+        self.assertEqual([], found, "\n\n".join(found[:5]))
+
+    @pytest.mark.timeout(600)
+    def test_the_queue_s_interface_is_what_its_document_says(self) -> None:
+        flags = ("--workers", "1", "--max-replicas", "2", "--health-timeout", "3", "--health-fall", "5")
+        with running(*flags, replicas=2) as system, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wait_until(lambda: system.cluster()["queue"]["brokers"] == 2, 60.0, "all are registered")
+            found = check_url(system.url, paths=QUEUE)
         self.assertEqual([], found, "\n\n".join(found[:5]))
 
 

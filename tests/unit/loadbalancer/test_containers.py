@@ -66,6 +66,8 @@ class TestQueue(unittest.TestCase):
         self.assertEqual({}, creation(self.OPTIONS, SPEC)["extra_hosts"])
         outside = DockerOptions("demo", env={"CONTROL": "host.docker.internal:5010"}, secret="s3cret")
         self.assertEqual({"host.docker.internal": "host-gateway"}, creation(outside, SPEC)["extra_hosts"])
+        over_kafka = DockerOptions("demo", env={"CONTROL_HTTP": "http://host.docker.internal:5000"})
+        self.assertEqual({"host.docker.internal": "host-gateway"}, creation(over_kafka, SPEC)["extra_hosts"])
 
 
 class TestCreation(unittest.TestCase):

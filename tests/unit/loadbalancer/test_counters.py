@@ -13,6 +13,7 @@ from loadbalancer.counters import (
     KEPT_PARTED,
     NOBODY,
     PROXY,
+    QUEUE,
     Counters,
     Latency,
     Report,
@@ -54,7 +55,7 @@ class Counting(unittest.TestCase):
         counters.codes(PROXY, 7)[2] += 3
         counters.codes(PROXY, 7)[5] += 1
         counters.codes(ADMIN, NOBODY)
-        self.assertEqual(counters.to_json()["requests"], {PROXY: {"7": {"2xx": 3, "5xx": 1}}, ADMIN: {}})
+        self.assertEqual(counters.to_json()["requests"], {PROXY: {"7": {"2xx": 3, "5xx": 1}}, ADMIN: {}, QUEUE: {}})
 
 
 class Merging(unittest.TestCase):

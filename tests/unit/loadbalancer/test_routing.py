@@ -1,7 +1,17 @@
 import unittest
 
 from loadbalancer.hashes import key_of
-from loadbalancer.routing import cookie_value, is_admin, key_source, lasting_key, path_of, query_value
+from loadbalancer.routing import (
+    QUEUE_STARTS,
+    cookie_value,
+    is_admin,
+    is_queue_admin,
+    is_queue_call,
+    key_source,
+    lasting_key,
+    path_of,
+    query_value,
+)
 from wire.http1 import RequestHead, parse_request
 
 CLIENT = b"192.0.2.7"
@@ -82,6 +92,14 @@ class Paths(unittest.TestCase):
     def test_control_s_paths_and_no_others(self) -> None:
         self.assertEqual([target for target in self.ADMIN if not is_admin(target)], [])
         self.assertEqual([target for target in self.REPLICAS if is_admin(target)], [])
+
+    def test_the_queue_s_paths(self) -> None:
+        calls = (b"/size?consumer_id=1", b"/topics", b"/producer/x", b"/consumer/consume?consumer_id=1")
+        control = (b"/topics/add", b"/brokers", b"/brokers?x", b"/brokers/rm?broker_name=all")
+        others = (b"/", b"/home", b"/topics/x", b"/sizes", b"/producer", b"/brokersx", b"/rep")
+        self.assertEqual([target for target in (*calls, *control, *others) if is_queue_call(target)], [*calls])
+        self.assertEqual([target for target in (*calls, *control, *others) if is_queue_admin(target)], [*control])
+        self.assertTrue(all(target.startswith(QUEUE_STARTS) for target in (*calls, *control)))
 
     def test_path_of(self) -> None:
         self.assertEqual(path_of(b"/a?b?c"), b"/a")

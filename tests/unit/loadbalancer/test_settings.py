@@ -12,7 +12,7 @@ from loadbalancer.settings import BadSetting, Paths, Settings, cluster_id, door_
 
 class SettingsTest(unittest.TestCase):
     def setUp(self) -> None:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("CAROUSEL_")}
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("CAROUSEL_", "QUEUE_"))}
         patched = mock.patch.dict(os.environ, clean, clear=True)
         patched.start()
         self.addCleanup(patched.stop)
@@ -41,6 +41,24 @@ class SettingsTest(unittest.TestCase):
         self.assertEqual(load_settings().ring_hash, "spec")
         self.assertEqual(load_settings(ring_hash="linear").ring_hash, "linear")
 
+    def test_another_cluster_is_the_queue(self) -> None:
+        own = load_settings()
+        self.assertEqual((own.has_queue, own.has_queue_http, own.outside_queue), (True, True, ""))
+        os.environ["QUEUE_BOOTSTRAP"] = "k1:9092, [::1]:9093,"
+        settings = load_settings(queue_port="9092", queue_server_ports="2")
+        self.assertEqual(settings.outside_queue, "k1:9092,[::1]:9093")
+        self.assertEqual((settings.has_queue, settings.has_queue_http), (False, True))
+        self.assertEqual((settings.queue_ports, settings.queue_slots), ({}, 0))
+        self.assertEqual(load_settings(queue_bootstrap="k2:1").outside_queue, "k2:1")
+        again = Settings(**settings.model_dump(mode="json"))  # as control reads it
+        self.assertEqual(again.queue_bootstrap, settings.queue_bootstrap)
+        paths = Paths(self.directory)
+        self.assertTrue(door_settings(settings, paths, "c").queue_http)
+        static = load_settings(runtime="static", backends="a:1")
+        self.assertEqual((static.outside_queue, static.has_queue_http), ("k1:9092,[::1]:9093", False))
+        none = load_settings(queue="false")
+        self.assertEqual((none.outside_queue, none.has_queue_http), ("", False))
+
     def test_a_bad_setting_is_named_on_one_line(self) -> None:
         cases: list[tuple[dict[str, Any], str]] = [
             ({"port": "x"}, "--port"),
@@ -57,6 +75,12 @@ class SettingsTest(unittest.TestCase):
             ({"route_by": "header:"}, "--route-by"),
             ({"home_format": "hello"}, "--home-format"),
             ({"backends": "a:1"}, "--backends"),
+            ({"queue_bootstrap": "kafka"}, "--queue-bootstrap: 'kafka' is not HOST:PORT"),
+            ({"queue_bootstrap": "kafka:0"}, "--queue-bootstrap: 'kafka:0' is not HOST:PORT"),
+            ({"queue_bootstrap": "kafka:65536"}, "is not HOST:PORT"),
+            ({"queue_bootstrap": "PLAINTEXT://kafka:9092"}, "is not HOST:PORT"),
+            ({"queue_bootstrap": "a b:1"}, "is not HOST:PORT"),
+            ({"queue_bootstrap": ",".join(f"k{i}:1" for i in range(65))}, "at most 64 addresses, not 65"),
             ({"runtime": "static"}, "--runtime static needs --backends"),
             ({"runtime": "static", "backends": "a:99999"}, "--backends"),
             ({"runtime": "static", "backends": "a:80*0"}, "--backends"),

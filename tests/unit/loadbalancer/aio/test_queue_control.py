@@ -164,6 +164,17 @@ class TestQueueControl(unittest.IsolatedAsyncioTestCase):
         answer = await one.ask(v.DELETE_TOPICS, 5, topic_names=["orders"], timeout=5000)
         self.assertEqual(answer.responses[0].error_code, E.UNKNOWN_TOPIC_OR_PARTITION)
 
+    async def test_who_wants_to_know_is_told_of_a_topic_s_end(self) -> None:
+        one, _ = await self.fleet()
+        gone: list[set[str]] = []
+        self.ground.control.on_topics_gone = lambda names: gone.append(set(names))
+        for name in ("orders", "bills"):
+            await self.create(one, name)
+        await one.ask(v.DELETE_TOPICS, 5, topic_names=["nothing"], timeout=5000)
+        self.assertEqual(gone, [])
+        await one.ask(v.DELETE_TOPICS, 5, topic_names=["orders", "bills"], timeout=5000)
+        self.assertEqual(gone, [{"orders", "bills"}])
+
     async def test_what_a_full_disk_refuses_has_not_happened(self) -> None:
         one, _ = await self.fleet()
         version = one.image.version

@@ -51,6 +51,10 @@ class TablesTest(unittest.TestCase):
         self.assertTrue(moving.endswith(", 1 offline, 3 under-replicated, 8 moving, 40 to move"), moving)
         self.assertNotIn("queue ", drawn(cluster_table(CLUSTER, 190.0)))
 
+    def test_another_cluster_is_named(self) -> None:
+        lines = drawn(cluster_table({**CLUSTER, "queue": {"bootstrap": "k:9092", "outside": True}}, 190.0), 1000)
+        self.assertIn("queue k:9092: a Kafka cluster of its own", lines)
+
     def test_a_lost_state_says_what_to_do(self) -> None:
         self.assertIn("see `carousel recover`", self.queue_line(lost=True))
 

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import tempfile
@@ -9,6 +10,7 @@ from support.certificates import needs_openssl, write_pair
 
 from loadbalancer.cli.up import settle
 from loadbalancer.settings import BadSetting
+from loadbalancer.spawn.supervise import ready_line
 
 
 class Settling(unittest.TestCase):
@@ -40,6 +42,18 @@ class Settling(unittest.TestCase):
                 self.assertEqual((startup.ports, startup.optional_ports), ({"main": 5000, "second": 5001}, {}))
         with self.assertRaisesRegex(BadSetting, "leaves no room"):
             settle({**self.flags, "queue_port": "65535", "queue_server_ports": "1"})
+
+    def test_another_cluster_is_the_queue(self) -> None:
+        startup = settle({**self.flags, "queue_bootstrap": "k1:9092,k2:9092", "queue_port": "9092"})
+        self.assertEqual((startup.ports, startup.optional_ports), ({"main": 5000, "second": 5001}, {}))
+        plan = startup.plan()
+        self.assertEqual(plan.queue, "k1:9092,k2:9092")
+        line = ready_line(plan, {"main": 5000}, "", 3)
+        self.assertRegex(
+            line, r"^Carousel is ready: http://127.0.0.1:5000, queue k1:9092,k2:9092, 3 replicas, pid \d+$"
+        )
+        self.assertTrue(json.loads(startup.files["settings.json"])["queue_http"])
+        self.assertTrue(json.loads(startup.files["door.json"])["queue_http"])
 
     @needs_openssl
     def test_a_certificate_opens_a_port(self) -> None:
