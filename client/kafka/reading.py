@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final, Literal
 
 import confluent_kafka
@@ -25,7 +24,6 @@ from client.client_configs import consumer_config
 from client.errors import TRANSIENT, BadValue, ConfigError
 from client.kafka.failures import LOGGER, as_ours, told_as_ours
 from client.kafka.lookups import ends, patiently, places
-from client.kafka.names import given_names
 from client.serializers import Deserializer, Name, decode, deserializer_of
 from client.values import Message
 
@@ -59,7 +57,6 @@ class Reading:
         self._deserialize = deserializer_of(deserializer)
         self._group = group
         self._patience_s = patience_s
-        self._bootstrap = bootstrap
         self._handed: dict[Place, int] = {}
         self._done: dict[Place, int] = {}
         self._stored_at = 0.0
@@ -166,8 +163,7 @@ class Reading:
         if self._group is not None and all(one.part == EVERY for one in self._wanted):
             self._raw.subscribe([one.topic for one in self._wanted])
             return
-        named = partial(given_names, self._bootstrap, self._patience_s)
-        pairs = places(self._raw, self._wanted, named, self._patience_s)
+        pairs = places(self._raw, self._wanted, self._patience_s)
         with told_as_ours("starting to read"):
             self._raw.assign([TopicPartition(*pair, offset) for pair, offset in self._starts(pairs, start).items()])
 
