@@ -100,6 +100,12 @@ class Consumer:
         """For each partition being read, the offset that its next message will get."""
         return self._open().ends()
 
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that was there has been handed out: each partition being read was at its end when it was
+        last heard of. For reading up to the end and no further: `while not consumer.caught_up: consumer.batch(…)`."""
+        return bool(self._open().assignment()) and self._reading.caught_up
+
     def stop(self) -> None:
         """Ends the iteration within a moment; from any thread or signal handler."""
         self._stopped.set()

@@ -21,7 +21,7 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from client.assignments import EVERY, Assignment, parse_all
 from client.client_configs import consumer_config
-from client.errors import TRANSIENT, BadValue, ConfigError
+from client.errors import TRANSIENT, BadValue, CarouselError, ConfigError
 from client.kafka.failures import LOGGER, as_ours, told_as_ours
 from client.kafka.lookups import ends, patiently, places
 from client.serializers import Deserializer, Name, decode, deserializer_of
@@ -61,6 +61,7 @@ class Reading:
         self._done: dict[Place, int] = {}
         self._stored_at = 0.0
         self._chunk: deque[Any] = deque()
+        self._at_end: set[Place] = set()
         reset = checked_start(start, group, self._wanted)
         with told_as_ours("making a consumer"):
             self._raw = confluent_kafka.Consumer(consumer_config(bootstrap, group, reset, overrides), logger=LOGGER)
@@ -96,6 +97,11 @@ class Reading:
                 raise
             self._hand_out()
         return found
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether each partition was at its end when it was last heard of, and nothing waits to be taken."""
+        return not self._chunk and self._at_end.issuperset(self.assignment())
 
     def settle(self) -> None:
         """What was handed out is done."""
@@ -140,6 +146,7 @@ class Reading:
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
         """The next message of this partition is the one at `offset`; what was fetched of it already is dropped."""
+        self._at_end.discard((topic, partition))
         self._chunk = deque(one for one in self._chunk if (one.topic(), one.partition()) != (topic, partition))
         with told_as_ours(f"seeking in {topic}"):
             self._raw.seek(TopicPartition(topic, partition, offset))
@@ -185,11 +192,19 @@ class Reading:
         return {(one.topic, one.partition): one.offset for one in told if one.offset >= 0}
 
     def _keep(self, found: list[Any]) -> None:
-        self._chunk.extend(one for one in found if one.error() is None)
+        """Messages go to the chunk, ends are noted; the first error that doesn't pass by itself is raised at last."""
+        failed: CarouselError | None = None
         for one in found:
             error = one.error()
-            if error is not None and error.name() not in TRANSIENT and error.name() != "_PARTITION_EOF":
-                raise as_ours(error, f"reading {one.topic() or ''}".rstrip())
+            if error is None:
+                self._chunk.append(one)
+                self._at_end.discard((one.topic(), one.partition()))
+            elif error.name() == "_PARTITION_EOF":
+                self._at_end.add((one.topic(), one.partition()))
+            elif error.name() not in TRANSIENT and failed is None:
+                failed = as_ours(error, f"reading {one.topic() or ''}".rstrip())
+        if failed is not None:
+            raise failed
 
     def _hand_out(self) -> None:
         one = self._chunk.popleft()
