@@ -1,5 +1,6 @@
 import threading
 import unittest
+import unittest.mock
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException

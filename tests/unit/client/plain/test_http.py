@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import threading
 import unittest
+import unittest.mock
 from pathlib import Path
 
 from client.assignments import parse_all
@@ -122,9 +123,9 @@ class ConsumeTest(HttpCase):
         with LineFile(self.folder / "consumer_1.txt") as file:
             program = HttpToFile(self.calls, parse_all(["T1:*", "T2:P2"]), file, NOT_LONG_S, self.notices)
             program._take("T1:*")
-            with unittest.mock.patch.object(file, "record", side_effect=KeyboardInterrupt):
-                with self.assertRaises(KeyboardInterrupt):
-                    program._take("T1:*")
+            killed = unittest.mock.patch.object(file, "record", side_effect=KeyboardInterrupt)
+            with killed, self.assertRaises(KeyboardInterrupt):
+                program._take("T1:*")
         self.assertEqual(self.lines(), ["T1:P1     a", "T1:P1     b"])
         self.run_once()
         self.assertEqual(self.lines(), ["T1:P1     a", "T1:P1     b"])
