@@ -1,4 +1,4 @@
-"""`carousel consume TOPIC…`: messages become lines of a file or a pipe, and nothing is called read before it is written."""
+"""`carousel consume TOPIC…`: messages become lines of a file or a pipe; none counts as read before it is written."""
 
 import time
 from collections.abc import Generator, Mapping
@@ -10,7 +10,7 @@ import typer
 
 from client.assignments import parse_all
 from client.cli.consume_job import Job
-from client.cli.formats import PLAIN, Writer, compiled, json_line
+from client.cli.formats import PLAIN, compiled, json_line
 from client.cli.positions import Place
 from client.cli.sinks import File, Sink, Stdout
 from client.cli.starts import BEGINNING, END, HELP, Start, offset_of, start_of

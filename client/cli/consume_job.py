@@ -1,11 +1,12 @@
 """One run of `carousel consume`: messages are written, then it is kept that they are, then the group is told.
 
 That order is all there is to it: whatever moment a kill comes at, what the group knows is in the output, and what a
-file's position says is in the file. The file may hold more than its position says, and the position more than the group knows.
+file's position says is in the file. The file may hold more than its position says, and the position more than the
+group knows.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -22,7 +23,7 @@ KEEP_EVERY_S: Final = 0.5  # without a group, how much is read again after a kil
 class Source(Protocol):
     """The part of `client.Consumer` that is needed here."""
 
-    def batch(self, count: int, timeout_s: float = 1.0) -> "list[Seen]": ...
+    def batch(self, count: int, timeout_s: float = 1.0) -> Sequence[Seen]: ...
     def commit(self) -> None: ...
     def assignment(self) -> tuple[Place, ...]: ...
     def ends(self) -> Mapping[Place, int]: ...
@@ -67,7 +68,7 @@ class Job:
         return True
 
     def _complete(self) -> bool:
-        return self.count is not None and self.written >= self.count or self.until_end and self._at_end()
+        return (self.count is not None and self.written >= self.count) or (self.until_end and self._at_end())
 
     def _at_end(self) -> bool:
         """Of what is read now: a group's members may come and go, and with them partitions."""
@@ -91,7 +92,7 @@ class Job:
         elif self.now_s() - self._kept_s > KEEP_EVERY_S:
             self._keep()
 
-    def _write(self, messages: list[Seen]) -> None:
+    def _write(self, messages: Sequence[Seen]) -> None:
         data = b"".join(map(self.write, messages))
         self._kept = self._whole = False
         self.sink.write(data)

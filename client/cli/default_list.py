@@ -1,4 +1,4 @@
-"""A command group that lists when it is not told what to do: `carousel topics --json` is `carousel topics list --json`."""
+"""A command group that lists when it is not told what to do: `carousel topics` is `carousel topics list`."""
 
 from typing import Any, Final
 

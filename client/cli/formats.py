@@ -58,7 +58,7 @@ FIELDS: Final[dict[str, Writer]] = {
     "T": lambda message: b"%d" % message.timestamp_ms,
     "h": lambda message: headers_text(message.headers),
 }
-"""kcat's letters: value, its length, its length as four bytes, key, its length, topic, partition, offset, time, headers."""
+"""kcat's letters: value, its length, that as four bytes, key, its length, topic, partition, offset, time, headers."""
 
 
 def compiled(text: str) -> Writer:

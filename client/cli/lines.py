@@ -28,7 +28,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a line is read. `tombstones`: an empty value is none at all, which deletes its key where a log is compacted."""
+    """How a line is read. `tombstones`: an empty value is none, which deletes its key where a log is compacted."""
 
     key_separator: bytes = b""
     tombstones: bool = False
@@ -102,7 +102,7 @@ def _headers(found: Any) -> tuple[tuple[str, bytes | None], ...]:
 
 def _header(pair: Any) -> tuple[str, bytes | None]:
     if not isinstance(pair, list | tuple) or len(cast("list[Any]", pair)) != 2 or not isinstance(pair[0], str):
-        raise BadFormat('a header is no pair of a name and a value')
+        raise BadFormat("a header is no pair of a name and a value")
     return pair[0], of_json(cast("Any", pair[1]), f"headers: {pair[0]}")
 
 

@@ -1,8 +1,8 @@
 """How far a consumer's file has come: exactly what it holds, after a kill at any moment.
 
 `FILE.position`, beside the output, says at which size FILE held every message before which offsets. It is written after
-the file itself is synced. A restart cuts FILE to that size and goes on from those offsets: what was written behind the last
-position is thrown away and read again, so nothing is missing and nothing is there twice. Offsets of a group are
+the file itself is synced. A restart cuts FILE to that size and goes on from those offsets: what was written behind the
+last position is thrown away and read again, so nothing is missing and nothing is there twice. Offsets of a group are
 committed after that, so the group may know less than the file, never more.
 """
 
@@ -42,10 +42,14 @@ def position_of(found: dict[str, Any]) -> Position:
         if found["v"] != VERSION:
             raise BadPosition(f"the position is of version {found['v']}, this is {VERSION}; name another file")
         topics = cast("dict[str, dict[str, int]]", found["next"])
-        following = {(topic, int(name)): int(offset) for topic, parts in topics.items() for name, offset in parts.items()}
+        following = {
+            (topic, int(name)): int(offset) for topic, parts in topics.items() for name, offset in parts.items()
+        }
         return Position(int(found["size_bytes"]), following)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise error if isinstance(error, BadPosition) else BadPosition("the position file holds something else") from None
+        raise (
+            error if isinstance(error, BadPosition) else BadPosition("the position file holds something else")
+        ) from None
 
 
 def unwritten(messages: Iterable[Seen], following: Mapping[Place, int]) -> list[Seen]:
@@ -57,4 +61,3 @@ def advanced(following: dict[Place, int], messages: Iterable[Seen]) -> None:
     """`following`, after these are written."""
     for one in messages:
         following[one.topic, one.partition] = one.offset + 1
-

@@ -27,7 +27,7 @@ class Sender(Protocol):
 
 @dataclass(slots=True)
 class Job:
-    """`found`: lines beyond the prefix that are in the log already. `told` is called with (lines, bytes) now and then."""
+    """`found`: lines beyond the prefix that are in the log already. `told` hears of (lines, bytes) now and then."""
 
     sender: Sender
     shape: Shape

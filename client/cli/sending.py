@@ -7,8 +7,8 @@ are there twice; skipped, they are missing.
 So the log itself is asked. Each message of such a run carries a header, `carousel-line: RUN:NUMBER`, and the state file
 holds, saved before the first message is sent and every half second after:
 - `lines`: all lines up to this one are acknowledged (a prefix);
-- `next`: for each partition an offset, at or below every line beyond the prefix. It is the end of the log before the first
-  line, and behind the last line of the prefix after it: an idempotent producer keeps the order in a partition;
+- `next`: for each partition an offset, at or below every line beyond the prefix. It is the end of the log before the
+  first line, and behind the last line of the prefix after it: an idempotent producer keeps a partition's order;
 - `check`: CRC-32 of the prefix, so that another file is not taken for the rest of this one.
 A restart reads the log from `next` on, and leaves out the lines that it finds there. The state may be old: then
 more is read, and nothing else changes.
@@ -64,7 +64,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """See the top of this file. `next`: offset by partition; a partition that is not in it is read from its beginning."""
+    """See the top of this file. `next`: offset by partition; one that is not in it is read from its beginning."""
 
     topic: str
     run: str
@@ -158,7 +158,10 @@ class Window:
 
 
 def _is_there(answer: Answer) -> bool:
+    if not answer.done():
+        return False
     try:
-        return answer.done() and answer.result() is not None
+        answer.result()
     except Exception:  # whatever it was: it is not there
         return False
+    return True

@@ -49,9 +49,13 @@ class File:
     def _cut(self, path: Path) -> None:
         size = os.fstat(self._file.fileno()).st_size
         if not self.goes_on and size:
-            raise Unusable(f"{path} is there and has no {self._kept.path.name} beside it; remove it, or name another file")
+            raise Unusable(
+                f"{path} is there and has no {self._kept.path.name} beside it; remove it, or name another file"
+            )
         if size < self.position.size_bytes:
-            raise Unusable(f"{path} was {self.position.size_bytes} bytes long and is {size} now; put it back, or remove both")
+            raise Unusable(
+                f"{path} was {self.position.size_bytes} bytes long and is {size} now; put it back, or remove both"
+            )
         self._file.truncate(self.position.size_bytes)
 
     def write(self, data: bytes) -> None:
@@ -66,5 +70,7 @@ class File:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._held.close()

@@ -12,7 +12,9 @@ from rich.text import Text
 
 from client.cli.formats import Seen, headers_text
 
-NUMBERS: Final = frozenset(("partitions", "replicas", "messages", "partition", "first", "next", "committed", "end", "lag", "members"))
+NUMBERS: Final = frozenset(
+    ("partitions", "replicas", "messages", "partition", "first", "next", "committed", "end", "lag", "members")
+)
 COLOURS: Final = ("cyan", "green", "magenta", "yellow", "blue", "bright_red")
 """Of partitions in `tail`, in turn."""
 
@@ -45,7 +47,9 @@ def topic_table(topic: Entry) -> Group:
     """One topic: its partitions, and the configs that are its own."""
     own = {name: value for name, value in topic["configs"].items() if not value["default"]}
     return Group(
-        escape(f"{topic['topic']}: {counted(len(topic['partitions']), 'partition')}, {counted(topic['messages'], 'message')}"),
+        escape(
+            f"{topic['topic']}: {counted(len(topic['partitions']), 'partition')}, {counted(topic['messages'], 'message')}"
+        ),
         table(topic["partitions"], "partition", "leader", "replicas", "isr", "first", "next"),
         *(escape(f"{name}={value['value']}") for name, value in sorted(own.items())),
     )
@@ -89,7 +93,9 @@ def tail_line(message: Seen, today: tuple[int, ...], many: bool) -> Text:
     line.append(f"{place}@{message.offset}", COLOURS[message.partition % len(COLOURS)])
     if message.key is not None:
         line.append("  ").append(printable(message.key), "bold")
-    line.append("  ").append("null" if message.value is None else printable(message.value), "dim" if message.value is None else "")
+    line.append("  ").append(
+        "null" if message.value is None else printable(message.value), "dim" if message.value is None else ""
+    )
     if message.headers:
         line.append(f"  [{printable(headers_text(message.headers))}]", "dim")
     return line
@@ -112,4 +118,6 @@ def printable(data: bytes) -> str:
 
 def settings_line(changes: Mapping[str, str | None]) -> str:
     """What `topics set` changed."""
-    return ", ".join(f"{name} is its default again" if value is None else f"{name}={value}" for name, value in changes.items())
+    return ", ".join(
+        f"{name} is its default again" if value is None else f"{name}={value}" for name, value in changes.items()
+    )

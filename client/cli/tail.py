@@ -48,7 +48,7 @@ def tail(
 
 
 def _last(consumer: "Consumer", starts: dict[Place, int], count: int) -> "list[Message]":
-    """Of all partitions together, in order of time; what came meanwhile is among them."""
+    """Of all partitions together; what came meanwhile is among them."""
     following, ends = dict(starts), consumer.ends()
     found: list[Message] = []
     while not all_reached(ends, following, consumer.reached()):

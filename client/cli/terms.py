@@ -58,9 +58,9 @@ class Cluster:
     """A cluster, and librdkafka's properties that were given by -X."""
 
     bootstrap: str
-    properties: dict[str, str] = field(default_factory=dict[str, str])
+    properties: dict[str, Any] = field(default_factory=dict[str, Any])
 
-    def overridden(self, **properties: str) -> "Cluster":
+    def overridden(self, **properties: Any) -> "Cluster":
         """With these too; those given by -X stand."""
         return Cluster(self.bootstrap, {**properties, **self.properties})
 
@@ -161,7 +161,7 @@ def fail(error: Exception | str, code: int = EXIT_FAILED) -> NoReturn:
 
 
 def end_broken_pipe() -> NoReturn:
-    """Quietly, with the status of a program that SIGPIPE ended; standard output can't be flushed at the exit any more."""
+    """Quietly, with the status of a program that SIGPIPE ended; standard output can't be flushed any more."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     raise typer.Exit(EXIT_SIGNAL + signal.SIGPIPE) from None
 

@@ -142,7 +142,7 @@ def _listed(admin: "Admin", topic: "TopicInfo") -> dict[str, Any]:
 
 
 def _described(admin: "Admin", topic: "TopicInfo") -> dict[str, Any]:
-    """"messages" counts offsets: where a log is compacted there are fewer messages."""
+    """ "messages" counts offsets: where a log is compacted there are fewer messages."""
     offsets = admin.offsets(topic.name)
     partitions = [
         {

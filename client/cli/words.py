@@ -3,7 +3,13 @@
 from typing import Final
 
 from client.errors import (
-    CarouselError, GroupNotFound, OffsetOutOfRange, PartitionNotFound, TopicExists, TopicNotFound, Unreachable,
+    CarouselError,
+    GroupNotFound,
+    OffsetOutOfRange,
+    PartitionNotFound,
+    TopicExists,
+    TopicNotFound,
+    Unreachable,
 )  # fmt: skip
 
 ADVICE: Final[dict[type[CarouselError], str]] = {

@@ -100,6 +100,11 @@ class Consumer:
         """For each partition being read, the offset that its next message will get."""
         return self._open().ends()
 
+    def reached(self) -> dict[Place, int]:
+        """For each partition whose end was come to, the offset at which there was nothing more: for consumers made with
+        `enable_partition_eof=True`. Behind the last message may lie what is none (a transaction's marker)."""
+        return dict(self._open().reached)
+
     def stop(self) -> None:
         """Ends the iteration within a moment; from any thread or signal handler."""
         self._stopped.set()

@@ -64,6 +64,8 @@ class Reading:
         self._done: dict[Place, int] = {}
         self._stored_at = 0.0
         self._chunk: deque[Any] = deque()
+        self.reached: dict[Place, int] = {}
+        """Where there was nothing more, by the last word on each partition; told with enable_partition_eof only."""
         reset = checked_start(start, group, self._wanted)
         with told_as_ours("making a consumer"):
             self._raw = confluent_kafka.Consumer(consumer_config(bootstrap, group, reset, overrides), logger=LOGGER)

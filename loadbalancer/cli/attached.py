@@ -5,7 +5,6 @@ command is not one of our own, and when help lists them all. Each entry point is
 """
 
 import contextlib
-from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
@@ -22,17 +21,24 @@ class Commands(TyperGroup):
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
-        return next((command_of(point) for point in entry_points(group=GROUP, name=cmd_name)), None)
+        point = next(iter(entry_points(group=GROUP, name=cmd_name)), None)
+        try:
+            return point and command_of(point)
+        except ImportError as error:
+            ctx.fail(f"carousel {cmd_name} needs {error.name}, which is not installed here")
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Those whose package is there: in the image of the front door it may not be."""
         own = super().list_commands(ctx)
-        return [*own, *(point.name for point in entry_points(group=GROUP) if point.name not in own and _is_there(point))]
+        return [
+            *own,
+            *(point.name for point in entry_points(group=GROUP) if point.name not in own and _is_there(point)),
+        ]
 
 
-def command_of(point: EntryPoint, build: Callable[[typer.Typer], Any] = typer.main.get_command) -> Any:
-    """The command behind an entry point, called by the entry point's name."""
-    command = build(point.load())
+def command_of(point: EntryPoint) -> Any:
+    """The command behind an entry point, called by the entry point's name. Raises ImportError."""
+    command: Any = typer.main.get_command(point.load())
     command.name = point.name
     return command
 

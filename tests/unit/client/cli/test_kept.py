@@ -23,7 +23,7 @@ class KeptTest(unittest.TestCase):
             self.assertEqual(kept.read(), {"a": 2})
         with Kept(self.path) as kept:
             self.assertEqual(kept.read(), {"a": 2})
-        self.assertEqual(os.listdir(self.directory), ["state"])
+        self.assertEqual(list(self.directory.iterdir()), [self.path])
 
     def test_one_holds_it_and_the_lock_goes_with_the_name(self) -> None:
         with Kept(self.path) as kept:
@@ -64,7 +64,7 @@ class KeptTest(unittest.TestCase):
             with mock.patch("client.cli.kept.os.fsync", side_effect=OSError("full")), self.assertRaises(OSError):
                 kept.write({"a": 2})
             self.assertEqual(kept.read(), {"a": 1})
-        self.assertEqual(os.listdir(self.directory), ["state"])
+        self.assertEqual(list(self.directory.iterdir()), [self.path])
 
 
 if __name__ == "__main__":

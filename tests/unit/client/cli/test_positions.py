@@ -23,7 +23,12 @@ class PositionTest(unittest.TestCase):
         self.assertEqual(position_of(POSITION.dump()), POSITION)
 
     def test_what_is_none_is_refused(self) -> None:
-        for found in ({}, {**POSITION.dump(), "v": 9}, {**POSITION.dump(), "next": {"T1": 5}}, {**POSITION.dump(), "next": 5}):
+        for found in (
+            {},
+            {**POSITION.dump(), "v": 9},
+            {**POSITION.dump(), "next": {"T1": 5}},
+            {**POSITION.dump(), "next": 5},
+        ):
             with self.assertRaises(BadPosition):
                 position_of(found)
 
