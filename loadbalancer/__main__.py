@@ -1,4 +1,4 @@
-"""`python -m loadbalancer` is `carousel up`, and so is one that begins with a flag; with a command it is that command."""
+"""`python -m loadbalancer` is `carousel up`, with flags too; with a command it is that command."""
 
 import sys
 

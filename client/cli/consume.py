@@ -61,7 +61,7 @@ def consume(
             where = following = {**starts_of(cluster, topics, begin, following), **following}
         if isinstance(sink, File) and not sink.goes_on:
             sink.keep(following)  # a kill before the first message must not move the start
-        with _source(cluster, topics, group, where) as source:
+        with _source(cluster.looking_for_ends() if until_end else cluster, topics, group, where) as source:
             job = Job(source, sink, write, following, count, until_end, timeout, bool(group))
             if not job.run():
                 raise Failed(f"{job.written} of {count} messages came, then none for {timeout:g} s")
@@ -88,7 +88,7 @@ def _source(cluster: Cluster, topics: list[str], group: str, start: Any) -> Gene
     """Nothing is committed but by our word."""
     from client import Consumer
 
-    properties: dict[str, Any] = {**cluster.properties, "enable_auto_commit": False, "enable_partition_eof": True}
+    properties = cluster.overridden(enable_auto_commit=False).properties
     with Consumer(cluster.bootstrap, topics, group=group or None, start=start, **properties) as consumer:
         yield consumer
 

@@ -62,7 +62,7 @@ FIELDS: Final[dict[str, Writer]] = {
 
 
 def compiled(text: str) -> Writer:
-    """A function from a message to bytes. `text`: kcat's letters after %, and \\n \\r \\t \\0 \\xHH. Raises BadFormat."""
+    """A function from a message to bytes. `text`: kcat's letters after %; \\n \\r \\t \\0 \\xHH. Raises BadFormat."""
     pieces = [_piece(*match.groups()) for match in TOKENS.finditer(text)]
     if all(isinstance(piece, bytes) for piece in pieces):
         raise BadFormat(f"the format {text!r} names no part of the message: one of %{' %'.join(FIELDS)}")

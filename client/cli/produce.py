@@ -50,9 +50,9 @@ def produce(
         help="Where to (default: by key, as Java's clients choose it)", show_default=False)] = None,
     compression: Annotated[str, typer.Option("--compression", "-z",
         help="none, gzip, snappy, lz4 or zstd")] = "none",
-    tombstones: Annotated[bool, typer.Option("--tombstones", help="An empty value is none: it deletes its key")] = False,
+    tombstones: Annotated[bool, typer.Option("--tombstones", help="Empty values are none (deletes the key)")] = False,
     state: Annotated[Path | None, typer.Option("--state", "--resume-from", metavar="FILE", show_default=False,
-        help="Kept while sending. After a kill, the same command again sends what is missing and nothing twice")] = None,
+        help="Kept while sending. After a kill, the same command again sends the rest and nothing twice")] = None,
     as_json: Annotated[bool, typer.Option("--json",
         help="Lines are JSON, as consume --json writes them (key, value, headers, timestamp_ms), and so is the report")]
         = False,

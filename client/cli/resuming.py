@@ -39,9 +39,8 @@ def _since(cluster: Cluster, state: State) -> "Iterator[Message]":
     from client import Consumer
 
     starts = {(state.topic, partition): state.next.get(partition, 0) for partition in ends_of(cluster, state.topic)}
-    with Consumer(
-        cluster.bootstrap, state.topic, start=starts, enable_partition_eof=True, **cluster.properties
-    ) as consumer:
+    properties = cluster.looking_for_ends().properties
+    with Consumer(cluster.bootstrap, state.topic, start=starts, **properties) as consumer:
         ends, quiet_since_s = consumer.ends(), time.monotonic()
         following = dict(starts)
         while time.monotonic() - quiet_since_s < SETTLED_S or not all_reached(ends, following, consumer.reached()):

@@ -48,7 +48,8 @@ def topic_table(topic: Entry) -> Group:
     own = {name: value for name, value in topic["configs"].items() if not value["default"]}
     return Group(
         escape(
-            f"{topic['topic']}: {counted(len(topic['partitions']), 'partition')}, {counted(topic['messages'], 'message')}"
+            f"{topic['topic']}: {counted(len(topic['partitions']), 'partition')}, "
+            f"{counted(topic['messages'], 'message')}"
         ),
         table(topic["partitions"], "partition", "leader", "replicas", "isr", "first", "next"),
         *(escape(f"{name}={value['value']}") for name, value in sorted(own.items())),

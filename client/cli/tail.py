@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -37,9 +37,8 @@ def tail(
     from client import Consumer
 
     starts = starts_of(cluster, topics, Start("last", lines), {})
-    properties: dict[str, Any] = {**cluster.properties, "enable_partition_eof": True}
     many = len({topic for topic, _ in starts}) > 1
-    with Consumer(cluster.bootstrap, topics, start=starts, **properties) as consumer:
+    with Consumer(cluster.bootstrap, topics, start=starts, **cluster.looking_for_ends().properties) as consumer:
         for message in _last(consumer, starts, lines):
             show(message, many, as_json)
         while follow:

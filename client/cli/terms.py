@@ -64,6 +64,10 @@ class Cluster:
         """With these too; those given by -X stand."""
         return Cluster(self.bootstrap, {**properties, **self.properties})
 
+    def looking_for_ends(self) -> "Cluster":
+        """For consumers that must know soon where there is nothing more: librdkafka's fetches wait half a second."""
+        return self.overridden(enable_partition_eof=True, fetch_wait_max_ms=50)
+
     @contextmanager
     def admin(self) -> Generator["Admin"]:
         from client import Admin  # librdkafka takes 60 ms, which help should not

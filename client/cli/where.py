@@ -43,6 +43,11 @@ def bootstrap_at(url: str) -> str:
     return str(found)
 
 
+def _message(found: Any) -> str:
+    told: Any = cast("dict[str, Any]", found).get("message", found) if isinstance(found, dict) else found
+    return str(told).removeprefix("<Error> ")
+
+
 def _cluster(url: str) -> dict[str, Any]:
     try:
         parts = urlsplit(url if "//" in url else f"http://{url}")
@@ -58,5 +63,5 @@ def _cluster(url: str) -> dict[str, Any]:
     except ValueError:
         raise NotFound(f"{url} is no front door of Carousel; {NAMING}") from None
     if status != 200 or not isinstance(found, dict):
-        raise NotFound(f"{url}/admin/cluster answered {status}: {found}")
+        raise NotFound(f"{url}/admin/cluster answered {status}: {_message(found)}; try again, or {NAMING}")
     return cast("dict[str, Any]", found)

@@ -194,7 +194,9 @@ class Reading:
         self._chunk.extend(one for one in found if one.error() is None)
         for one in found:
             error = one.error()
-            if error is not None and error.name() not in TRANSIENT and error.name() != "_PARTITION_EOF":
+            if error is not None and error.name() == "_PARTITION_EOF":
+                self.reached[one.topic(), one.partition()] = one.offset()
+            elif error is not None and error.name() not in TRANSIENT:
                 raise as_ours(error, f"reading {one.topic() or ''}".rstrip())
 
     def _hand_out(self) -> None:
