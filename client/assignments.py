@@ -1,8 +1,8 @@
 """What to read, as people write it: `T1` or `T1:*` is a topic, `T1:P2` and `T1:3` a partition, by name and by number.
 
 Partitions have numbers in Kafka and names in the plain HTTP interface (specs/queue-http-api.md): number i is called by
-the name that it was created with, else `P{i+1}`. So a name is looked up among the given names first, then read as
-`P{i+1}`, and only then as a number: a partition that someone called `0` is that one.
+the name that it was created with, else `P{i+1}`. So what is written is looked up among the names first, and only then
+read as a number: a partition that someone called `0` is that one.
 """
 
 import re
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from client.errors import ConfigError, PartitionNotFound
+from wire.http_queue import EVERY, decode_name, decode_name_key, partition_names
 from wire.topic_names import why_not_a_name
 
-EVERY: Final = "*"
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -46,14 +46,25 @@ def parse_all(wanted: str | Iterable[str | tuple[str, int]]) -> tuple[Assignment
     return tuple(found)
 
 
-def names(count: int, given: Mapping[int, str]) -> tuple[str, ...]:
-    """The names of a topic's `count` partitions by number, of which some were `given`."""
-    return tuple(given.get(index, f"P{index + 1}") for index in range(count))
+def names_of(records: Iterable[tuple[bytes | None, bytes | None]]) -> dict[str, dict[int, str]]:
+    """The names given to partitions, by topic and number, from the records of `__carousel_names` in their order."""
+    found: dict[str, dict[int, str]] = {}
+    for key, value in records:
+        place = decode_name_key(key)
+        if place is None:
+            continue
+        topic, number = place
+        name = decode_name(value)
+        if name is not None:
+            found.setdefault(topic, {})[number] = name
+        else:
+            found.get(topic, {}).pop(number, None)
+    return found
 
 
 def resolve(wanted: Assignment, count: int, given: Mapping[int, str]) -> tuple[int, ...]:
     """The numbers of the partitions that are meant, of a topic that has `count`. Raises PartitionNotFound."""
-    called = names(count, given)
+    called = partition_names(count, given)
     if wanted.part == EVERY:
         return tuple(range(count))
     if wanted.part in called:

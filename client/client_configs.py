@@ -106,6 +106,7 @@ def consumer_config(
         raise ConfigError("the group's name is empty: give it one, or leave it out to read without a group")
     mine: Properties = {"group.id": NO_GROUP, "enable.auto.commit": False} if group is None else {"group.id": group}
     mine["auto.offset.reset"] = start if isinstance(start, str) else "error"
+    mine["enable.partition.eof"] = True  # the end of a partition is told; lookups read to it, reading passes it over
     if group is None and given.get("enable.auto.commit"):
         raise ConfigError("enable_auto_commit needs a group: give one, or keep the offsets yourself")
     return {"bootstrap.servers": bootstrap_of(bootstrap)} | COMMON | CONSUMING | given | mine

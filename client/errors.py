@@ -156,6 +156,7 @@ TABLE: Final[dict[str, Answer]] = {
     "NETWORK_EXCEPTION": _REACH,
     "COORDINATOR_NOT_AVAILABLE": _REACH,
     "LEADER_NOT_AVAILABLE": _REACH,
+    "_NOENT": Answer(Unreachable, "a partition has no leader just now: wait until the servers are back"),
     "_SSL": Answer(Unreachable, "the TLS handshake failed; check security_protocol and ssl_ca_location"),
     "_TIMED_OUT": _LATE,
     "_TIMED_OUT_QUEUE": _LATE,

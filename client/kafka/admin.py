@@ -9,11 +9,12 @@ import confluent_kafka
 import confluent_kafka.admin
 from confluent_kafka import TopicPartition
 
-from client.client_configs import admin_config
+from client.client_configs import admin_config, bootstrap_of, consumer_config
 from client.errors import Closed, ConfigError, GroupNotFound, TopicNotFound
 from client.kafka.failures import LOGGER, told_as_ours
-from client.kafka.lookups import patiently
+from client.kafka.lookups import given_names, patiently
 from client.values import ConfigValue, GroupInfo, Lag, Member, Offsets, PartitionInfo, TopicInfo
+from wire.http_queue import partition_names
 
 T = TypeVar("T")
 RAW: Final[Any] = confluent_kafka.admin
@@ -36,6 +37,8 @@ class Admin:
     """
 
     def __init__(self, bootstrap: str | Iterable[str], *, patience_s: float = 30.0, **overrides: Any) -> None:
+        self._bootstrap = bootstrap_of(bootstrap)
+        self._overrides = overrides
         self._patience_s = patience_s
         with told_as_ours("making an admin"):
             self._client: Any = RAW.AdminClient(admin_config(bootstrap, overrides), logger=LOGGER)
@@ -83,6 +86,18 @@ class Admin:
         places = [(name, one.partition) for one in self.describe_topic(name).partitions]
         found = self._listed(places, RAW.OffsetSpec.for_timestamp(timestamp_ms))
         return {place[1]: offset if offset >= 0 else None for place, offset in found.items()}
+
+    def partition_names(self, name: str) -> tuple[str, ...]:
+        """What the HTTP interface calls a topic's partitions, by their numbers: the names they were given, else `P1`
+        for the first, and so on. Raises TopicNotFound, Unreachable."""
+        count = len(self.describe_topic(name).partitions)
+        config = consumer_config(self._bootstrap, None, "earliest", self._overrides)
+        with told_as_ours("looking for the partitions' names"):
+            raw = confluent_kafka.Consumer(config, logger=LOGGER)
+        try:
+            return partition_names(count, given_names(raw, self._patience_s).get(name, {}))
+        finally:
+            raw.close()
 
     def groups(self) -> list[GroupInfo]:
         """All consumer groups by name, without their members. Raises Unreachable."""

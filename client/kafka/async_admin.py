@@ -44,6 +44,9 @@ class AsyncAdmin:
     async def offsets(self, name: str) -> dict[int, Offsets]:
         return await asyncio.to_thread(self._admin.offsets, name)
 
+    async def partition_names(self, name: str) -> tuple[str, ...]:
+        return await asyncio.to_thread(self._admin.partition_names, name)
+
     async def groups(self) -> list[GroupInfo]:
         return await asyncio.to_thread(self._admin.groups)
 

@@ -20,7 +20,7 @@ import confluent_kafka
 from client.client_configs import producer_config
 from client.errors import CarouselError, Closed, NotDelivered
 from client.kafka.failures import LOGGER, as_ours, of_exception, told_as_ours
-from client.kafka.producer import AT_ONCE_S, POLL_S, HeadersIn, Text, full, patience_of, queued, sent_of
+from client.kafka.producer import AFTER_ERROR_S, AT_ONCE_S, POLL_S, HeadersIn, Text, full, patience_of, queued, sent_of
 from client.serializers import Name, Serializer, encode, serializer_of
 from client.values import Sent
 
@@ -140,7 +140,7 @@ class AsyncProducer:
             await self.close()
             return
         try:
-            await self.close()
+            await self.close(AFTER_ERROR_S)
         except CarouselError as unseen:  # the block's own error is the one to see
             error.add_note(f"and at the producer's end: {unseen}")
 

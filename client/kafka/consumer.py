@@ -101,9 +101,15 @@ class Consumer:
         return self._open().ends()
 
     def reached(self) -> dict[Place, int]:
-        """For each partition whose end was come to, the offset at which there was nothing more: for consumers made with
-        `enable_partition_eof=True`. Behind the last message may lie what is none (a transaction's marker)."""
-        return dict(self._open().reached)
+        """For each partition that is at its end, the offset at which there is nothing more yet. Between the last
+        message and the end may lie what is none (a transaction's marker), so positions alone don't tell."""
+        return self._open().reached
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether everything that was there has been handed out: each partition being read was at its end when it was
+        last heard of. For reading up to the end and no further: `while not consumer.caught_up: consumer.batch(…)`."""
+        return bool(self._open().assignment()) and self._reading.caught_up
 
     def stop(self) -> None:
         """Ends the iteration within a moment; from any thread or signal handler."""

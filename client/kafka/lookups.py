@@ -6,9 +6,10 @@ from typing import Any, Final, TypeVar
 
 import confluent_kafka
 
-from client.assignments import EVERY, Assignment, resolve
-from client.errors import TRANSIENT, CarouselError, TopicNotFound
+from client.assignments import EVERY, Assignment, names_of, resolve
+from client.errors import TRANSIENT, CarouselError, TimedOut, TopicNotFound
 from client.kafka.failures import told_as_ours
+from wire.http_queue import NAMES_TOPIC
 
 T = TypeVar("T")
 
@@ -43,15 +44,41 @@ def counts(raw: Any, topics: Iterable[str], timeout_s: float) -> dict[str, int]:
     return {topic: len(found[topic].partitions) for topic in topics}
 
 
-def places(
-    raw: Any, wanted: Sequence[Assignment], named: Callable[[], dict[str, dict[int, str]]], timeout_s: float
-) -> list[tuple[str, int]]:
-    """The (topic, partition) pairs that are meant, in order, without repetitions. `named` tells the names given to
-    partitions; it is asked only if a name is needed."""
+def places(raw: Any, wanted: Sequence[Assignment], timeout_s: float) -> list[tuple[str, int]]:
+    """The (topic, partition) pairs that are meant, in order, without repetitions. Raises TopicNotFound,
+    PartitionNotFound, Unreachable."""
     count = counts(raw, [one.topic for one in wanted], timeout_s)
-    given = named() if any(one.part != EVERY for one in wanted) else {}
+    given = given_names(raw, timeout_s) if any(one.part != EVERY for one in wanted) else {}
     pairs = [(one.topic, index) for one in wanted for index in resolve(one, count[one.topic], given.get(one.topic, {}))]
     return list(dict.fromkeys(pairs))
+
+
+def given_names(raw: Any, timeout_s: float) -> dict[str, dict[int, str]]:
+    """The names that partitions were given through the HTTP interface, by topic and number; none where it was never
+    used, as on a Kafka cluster of someone else's. Reads that small topic to its end by `raw`, a consumer with
+    enable.partition.eof, which is assigned nothing afterwards. Raises Unreachable, TimedOut."""
+    topics = patiently(lambda s: raw.list_topics(timeout=s), "looking for topics", timeout_s).topics
+    if NAMES_TOPIC not in topics:
+        return {}
+    deadline = time.monotonic() + timeout_s
+    records: list[tuple[bytes | None, bytes | None]] = []
+    with told_as_ours("reading the partitions' names"):
+        raw.assign([confluent_kafka.TopicPartition(NAMES_TOPIC, 0, confluent_kafka.OFFSET_BEGINNING)])
+        try:
+            while not _at_end(record := raw.poll(PAUSE_S)):
+                if record is not None and record.error() is None:
+                    records.append((record.key(), record.value()))
+                elif time.monotonic() > deadline:
+                    raise TimedOut(
+                        "the partitions' names could not be read in time. What to do: try again, or use numbers"
+                    )
+        finally:
+            raw.unassign()
+    return names_of(records)
+
+
+def _at_end(record: Any) -> bool:
+    return record is not None and record.error() is not None and record.error().name() == "_PARTITION_EOF"
 
 
 def ends(raw: Any, pairs: Iterable[tuple[str, int]], timeout_s: float) -> dict[tuple[str, int], int]:

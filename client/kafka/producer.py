@@ -33,6 +33,9 @@ ROOM_S: Final = 0.005
 AT_ONCE_S: Final = 0.05
 """One turn of flushing while `send_and_wait` waits, which spares it the linger."""
 
+AFTER_ERROR_S: Final = 10.0
+"""How long a block that ends by an error waits for what is under way: Ctrl-C must not hang while servers are away."""
+
 KEPT_FAILURES: Final = 1_000
 """Failed deliveries that `flush` remembers; beyond these they are only counted."""
 
@@ -178,7 +181,7 @@ class Producer:
             self.close()
             return
         try:
-            self.close()
+            self.close(AFTER_ERROR_S)
         except CarouselError as unseen:  # the block's own error is the one to see
             error.add_note(f"and at the producer's end: {unseen}")
 

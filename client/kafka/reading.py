@@ -14,7 +14,6 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final, Literal
 
 import confluent_kafka
@@ -22,10 +21,9 @@ from confluent_kafka import KafkaException, TopicPartition
 
 from client.assignments import EVERY, Assignment, parse_all
 from client.client_configs import consumer_config
-from client.errors import TRANSIENT, BadValue, ConfigError
+from client.errors import TRANSIENT, BadValue, CarouselError, ConfigError
 from client.kafka.failures import LOGGER, as_ours, told_as_ours
 from client.kafka.lookups import ends, patiently, places
-from client.kafka.names import given_names
 from client.serializers import Deserializer, Name, decode, deserializer_of
 from client.values import Message
 
@@ -59,13 +57,11 @@ class Reading:
         self._deserialize = deserializer_of(deserializer)
         self._group = group
         self._patience_s = patience_s
-        self._bootstrap = bootstrap
         self._handed: dict[Place, int] = {}
         self._done: dict[Place, int] = {}
         self._stored_at = 0.0
         self._chunk: deque[Any] = deque()
-        self.reached: dict[Place, int] = {}
-        """Where there was nothing more, by the last word on each partition; told with enable_partition_eof only."""
+        self._at_end: dict[Place, int] = {}
         reset = checked_start(start, group, self._wanted)
         with told_as_ours("making a consumer"):
             self._raw = confluent_kafka.Consumer(consumer_config(bootstrap, group, reset, overrides), logger=LOGGER)
@@ -101,6 +97,16 @@ class Reading:
                 raise
             self._hand_out()
         return found
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether each partition was at its end when it was last heard of, and nothing waits to be taken."""
+        return not self._chunk and self._at_end.keys() >= set(self.assignment())
+
+    @property
+    def reached(self) -> dict[Place, int]:
+        """For each partition that is at its end, the offset there; none while something waits to be taken."""
+        return {} if self._chunk else dict(self._at_end)
 
     def settle(self) -> None:
         """What was handed out is done."""
@@ -145,6 +151,7 @@ class Reading:
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
         """The next message of this partition is the one at `offset`; what was fetched of it already is dropped."""
+        self._at_end.pop((topic, partition), None)
         self._chunk = deque(one for one in self._chunk if (one.topic(), one.partition()) != (topic, partition))
         with told_as_ours(f"seeking in {topic}"):
             self._raw.seek(TopicPartition(topic, partition, offset))
@@ -168,8 +175,7 @@ class Reading:
         if self._group is not None and all(one.part == EVERY for one in self._wanted):
             self._raw.subscribe([one.topic for one in self._wanted])
             return
-        named = partial(given_names, self._bootstrap, self._patience_s)
-        pairs = places(self._raw, self._wanted, named, self._patience_s)
+        pairs = places(self._raw, self._wanted, self._patience_s)
         with told_as_ours("starting to read"):
             self._raw.assign([TopicPartition(*pair, offset) for pair, offset in self._starts(pairs, start).items()])
 
@@ -191,13 +197,19 @@ class Reading:
         return {(one.topic, one.partition): one.offset for one in told if one.offset >= 0}
 
     def _keep(self, found: list[Any]) -> None:
-        self._chunk.extend(one for one in found if one.error() is None)
+        """Messages go to the chunk, ends are noted; the first error that doesn't pass by itself is raised at last."""
+        failed: CarouselError | None = None
         for one in found:
             error = one.error()
-            if error is not None and error.name() == "_PARTITION_EOF":
-                self.reached[one.topic(), one.partition()] = one.offset()
-            elif error is not None and error.name() not in TRANSIENT:
-                raise as_ours(error, f"reading {one.topic() or ''}".rstrip())
+            if error is None:
+                self._chunk.append(one)
+                self._at_end.pop((one.topic(), one.partition()), None)
+            elif error.name() == "_PARTITION_EOF":
+                self._at_end[one.topic(), one.partition()] = one.offset()
+            elif error.name() not in TRANSIENT and failed is None:
+                failed = as_ours(error, f"reading {one.topic() or ''}".rstrip())
+        if failed is not None:
+            raise failed
 
     def _hand_out(self) -> None:
         one = self._chunk.popleft()

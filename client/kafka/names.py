@@ -1,7 +1,0 @@
-"""placeholder"""
-
-from collections.abc import Iterable
-
-
-def given_names(bootstrap: str | Iterable[str], patience_s: float) -> dict[str, dict[int, str]]:
-    return {}

@@ -1,0 +1,1 @@
+"""What runproduce and runconsume do: over the Kafka protocol where there is a bootstrap address, else over HTTP."""

@@ -1,0 +1,1 @@
+"""The plain HTTP interface from the client's side (specs/queue-http-api.md)."""
