@@ -58,7 +58,8 @@ def consume(
             say(f"{output} goes on where it was")
         where: Any = WORDS.get(begin)
         if not group and (where is None or isinstance(sink, File)):
-            where = following = {**starts_of(cluster, topics, begin, following), **following}
+            following = {**starts_of(cluster, topics, begin, following), **following}
+            where = dict(following)
         if isinstance(sink, File) and not sink.goes_on:
             sink.keep(following)  # a kill before the first message must not move the start
         with _source(cluster.looking_for_ends() if until_end else cluster, topics, group, where) as source:

@@ -100,7 +100,7 @@ class Job:
         self.written += len(messages)
         self._whole = True
 
-    def _next(self, count: int) -> list[Seen]:
+    def _next(self, count: int) -> Sequence[Seen]:
         """The first one is waited for, the others are taken if they are there."""
         found = self.source.batch(1, POLL_S)
         return [*found, *self.source.batch(count - 1, 0)] if found and count > 1 else found

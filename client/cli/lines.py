@@ -107,8 +107,8 @@ def _header(pair: Any) -> tuple[str, bytes | None]:
 
 
 def header_of(text: str) -> tuple[str, bytes]:
-    """`name=value` as it is typed. Raises BadLine."""
+    """`name=value` as it is typed. Raises BadFormat."""
     name, found, value = text.partition("=")
     if not found or not name:
-        raise BadLine(f"--header {text!r} is not name=value")
+        raise BadFormat(f"--header {text!r} is not name=value")
     return name, value.encode()

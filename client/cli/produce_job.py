@@ -8,7 +8,8 @@ from typing import Any, Final, Protocol
 
 from client.cli.kept import Kept
 from client.cli.lines import Record, Shape, record_of
-from client.cli.sending import Answer, BadState, Found, Window, check_of, mark
+from client.cli.sending import Answer, BadState, Found, Window, check_of
+from client.produce_log import HEADER, mark
 
 UNDER_WAY: Final = 20_000  # lines: a tenth of a second's worth; librdkafka's own bound is 100 000 messages
 SAVE_EVERY_S: Final = 0.5
@@ -102,7 +103,7 @@ class Job:
     def _send(self, record: Record, number: int) -> Answer:
         headers = record.headers
         if self.kept is not None:
-            headers = (*headers, mark(self.window.state.run, number))
+            headers = (*headers, (HEADER, mark(self.window.state.run, number)))
         return self.sender.send(
             self.window.state.topic, record.value, record.key, record.partition, headers or None, record.timestamp_ms
         )

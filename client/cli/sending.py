@@ -4,8 +4,8 @@ The problem: a sender that is killed has lines under way. Some are appended and 
 acknowledgment died with the sender, some never arrived. Sent again from the last acknowledged one, those in between
 are there twice; skipped, they are missing.
 
-So the log itself is asked. Each message of such a run carries a header, `carousel-line: RUN:NUMBER`, and the state file
-holds, saved before the first message is sent and every half second after:
+So the log itself is asked. Each message of such a run carries a header, `carousel-line: RUN/NUMBER`, as
+runproduce's do, and the state file holds, saved before the first message is sent and every half second after:
 - `lines`: all lines up to this one are acknowledged (a prefix);
 - `next`: for each partition an offset, at or below every line beyond the prefix. It is the end of the log before the
   first line, and behind the last line of the prefix after it: an idempotent producer keeps a partition's order;
@@ -24,7 +24,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
-HEADER: Final = "carousel-line"
+from client.produce_log import line_marked
+
 VERSION: Final = 1
 
 
@@ -93,18 +94,9 @@ def state_of(found: dict[str, Any], topic: str) -> State:
     return state
 
 
-def mark(run: str, number: int) -> tuple[str, bytes]:
-    """The header of a line."""
-    return HEADER, f"{run}:{number}".encode()
-
-
 def number_in(headers: Iterable[tuple[str, bytes | None]], run: str) -> int | None:
     """The line's number, if a message is of this run."""
-    start = run.encode() + b":"
-    for name, value in headers:
-        if name == HEADER and value is not None and value.startswith(start):
-            return int(value[len(start) :])
-    return None
+    return next((number for header in headers if (number := line_marked(header, run)) is not None), None)
 
 
 def check_of(line: bytes, check: int) -> int:

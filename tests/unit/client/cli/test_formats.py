@@ -2,7 +2,7 @@ import json
 import unittest
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.cli.formats import BadFormat, Headers, as_json, compiled, json_line, json_of, of_json, unescaped
@@ -49,6 +49,7 @@ class FormatTest(unittest.TestCase):
 
 
 class JsonTest(unittest.TestCase):
+    @settings(deadline=None)
     @given(st.none() | st.binary())
     def test_bytes_come_back(self, data: bytes | None) -> None:
         self.assertEqual(of_json(json.loads(json.dumps(json_of(data))), "value"), data)

@@ -2,10 +2,11 @@ import unittest
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from client.cli.sending import BadState, Found, State, Window, check_of, mark, number_in, state_of
+from client.cli.sending import BadState, Found, State, Window, check_of, number_in, state_of
+from client.produce_log import HEADER, mark
 
 STATE = State("T1", "abcd", {0: 10, 1: 20})
 
@@ -33,7 +34,7 @@ class StateTest(unittest.TestCase):
                 state_of(found, "T1")
 
     def test_marks(self) -> None:
-        headers = (("other", b"abcd:1"), mark("dcba", 5), mark("abcd", 17))
+        headers = (("other", mark("abcd", 1)), (HEADER, mark("dcba", 5)), (HEADER, mark("abcd", 17)))
         self.assertEqual(number_in(headers, "abcd"), 17)
         self.assertIsNone(number_in(headers, "abc"))
 
@@ -71,6 +72,7 @@ class WindowTest(unittest.TestCase):
         with self.assertRaises(TimeoutError):
             window.wait(0.0)
 
+    @settings(deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=30), st.integers(0, 30))
     def test_a_restart_finds_every_line_that_is_in_the_log(self, lines: list[tuple[int, bool]], crash: int) -> None:
         """Lines go to partitions in order; some are acknowledged when the sender dies. What is read from `next` on are

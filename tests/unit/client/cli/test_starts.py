@@ -1,7 +1,7 @@
 import contextlib
 import unittest
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from client.cli.starts import BEGINNING, END, BadStart, Start, offset_of, start_of
@@ -49,6 +49,7 @@ class StartTest(unittest.TestCase):
             with self.assertRaisesRegex(BadStart, "10 to 20"):
                 offset_of(Start("offset", offset), 10, 20, None)
 
+    @settings(deadline=None)
     @given(st.text(max_size=12))
     def test_any_text_is_a_start_or_a_bad_one(self, text: str) -> None:
         with contextlib.suppress(BadStart):

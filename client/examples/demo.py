@@ -1,0 +1,203 @@
+"""Two producers, two consumers, two topics of two partitions: `make demo`.
+
+    python -m client.examples.demo [--pace 0] [--broker HOST:PORT]
+
+It uses the system that runs in --state-dir, or at --broker; without one it starts its own, which ends with it. The four
+are `client/runproduce.py` and `client/runconsume.py`, each a process. At the end it prints who got what, and exits with
+0 if every consumer got each message of its partitions once, in the order in which they were sent.
+"""
+
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from client import Admin
+from client.cli.where import NotFound, bootstrap_at, state_dir_here, url_in
+from client.errors import CarouselError
+from client.examples.outcome import Received, faults, received, report, sent
+
+HERE: Final = Path(__file__).parent
+CLIENT: Final = HERE.parent
+PARTITIONS: Final = 2
+TOPICS: Final = ("T1", "T2")
+PRODUCERS: Final = {1: ("T1:*", "T2:P1"), 2: ("T2:*", "T1:P2")}
+CONSUMERS: Final = {1: ("T1:*", "T2:P1"), 2: ("T2:*", "T1:P2")}
+START_S: Final = 60.0  # a machine under load; four seconds on a quiet one
+SILENCE_S: Final = 3.0  # after which a consumer ends; a producer's pause is below one
+POLL_S: Final = 0.1
+STATE: Final = state_dir_here()
+
+
+class Failed(Exception):
+    """The text is for the person at the terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A running system: its front door's HOST:PORT, and where the Kafka protocol is spoken."""
+
+    broker: str
+    bootstrap: str
+
+
+def demo(
+    broker: Annotated[str, typer.Option(help="A running system's HOST:PORT", show_default=False)] = "",
+    state_dir: Annotated[Path, typer.Option(envvar="CAROUSEL_STATE_DIR", help="Where a system may run")] = STATE,
+    pace: Annotated[float, typer.Option(min=0.0, help="The longest pause between two turns, in seconds")] = 0.3,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the files, and say where they are")] = False,
+) -> None:
+    """Two producers and two consumers on two topics of two partitions, and who got what."""
+    with ExitStack() as held:
+        directory = Path(tempfile.mkdtemp(prefix="carousel-demo-"))
+        if not keep:
+            held.callback(shutil.rmtree, directory, ignore_errors=True)
+        try:
+            door = held.enter_context(system(broker, state_dir, directory))
+            make_topics(door)
+            for number in PRODUCERS:
+                shutil.copy(HERE / f"producer_{number}.txt", directory)
+            run(door, directory, pace)
+        except (Failed, NotFound, CarouselError) as error:
+            print(f"demo: {error}", file=sys.stderr)
+            raise typer.Exit(1) from None
+        outcome = {number: received((directory / f"consumer_{number}.txt").read_text()) for number in CONSUMERS}
+        raise typer.Exit(tell(outcome, directory if keep else None))
+
+
+@contextmanager
+def system(broker: str, state_dir: Path, directory: Path) -> Generator[Door]:
+    """The one that was named, else the one that runs in `state_dir`, else one of our own."""
+    if broker:
+        yield waited_for(lambda: f"http://{broker}")
+        return
+    try:
+        door = waited_for(lambda: url_in(state_dir), 0.0)
+    except NotFound:
+        with own_system(directory / "system") as door:
+            yield door
+    else:
+        print(f"using the system in {state_dir}")
+        yield door
+
+
+@contextmanager
+def own_system(state_dir: Path) -> Generator[Door]:
+    print("starting a system of three servers …", flush=True)
+    flags = ("--port", "0", "--second-port", "0", "--queue-port", "0", "--workers", "1", "--replicas", "3")
+    command = [sys.executable, "-m", "loadbalancer", "up", "--state-dir", str(state_dir), *flags]
+    with (
+        (directory_made(state_dir) / "up.log").open("wb") as log,
+        subprocess.Popen(command, stdout=log, stderr=log) as up,
+    ):
+        try:
+            yield waited_for(lambda: url_in(state_dir), START_S, lambda: up.poll() is None)
+        finally:
+            up.send_signal(signal.SIGINT)
+            up.wait()
+
+
+def directory_made(directory: Path) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+def waited_for(url: Callable[[], str], patience_s: float = START_S, lives: Callable[[], bool] = lambda: True) -> Door:
+    """Its queue answers. Raises NotFound, Failed."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            found = url()
+            return Door(found.removeprefix("http://"), bootstrap_at(found))
+        except NotFound:
+            if time.monotonic() >= deadline:
+                raise
+        if not lives():
+            raise Failed("the system did not start; see what `carousel up` says")
+        time.sleep(POLL_S)
+
+
+def make_topics(door: Door) -> None:
+    with Admin(door.bootstrap) as admin:
+        there = {topic.name: len(topic.partitions) for topic in admin.topics()}
+        for topic in TOPICS:
+            if there.get(topic, PARTITIONS) != PARTITIONS:
+                raise Failed(f"{topic} is there with {there[topic]} partitions: `carousel topics delete {topic}`, or "
+                             "let the demo start a system of its own: --state-dir /tmp/none")  # fmt: skip
+            if topic not in there:
+                admin.create_topic(topic, PARTITIONS)
+    print(f"topics {', '.join(TOPICS)} of {PARTITIONS} partitions each")
+
+
+def run(door: Door, directory: Path, pace_s: float) -> None:
+    """All four, from start to end. A consumer reads from the topics' ends on, so it must be there first."""
+    with ExitStack() as held:
+        consumers = [
+            held.enter_context(started("runconsume", number, topics, door, directory, "--timeout", str(SILENCE_S)))
+            for number, topics in CONSUMERS.items()
+        ]
+        wait_until(lambda: all((directory / f"consumer_{number}.offsets").exists() for number in CONSUMERS))
+        producers = [
+            held.enter_context(started("runproduce", number, topics, door, directory, "--pace", str(pace_s)))
+            for number, topics in PRODUCERS.items()
+        ]
+        for process in (*producers, *consumers):
+            if process.wait():
+                raise Failed(f"{' '.join(process.args[1:4])} ended with {process.returncode}")  # type: ignore[index]
+
+
+@contextmanager
+def started(
+    program: str, number: int, topics: tuple[str, ...], door: Door, directory: Path, *more: str
+) -> Generator[subprocess.Popen[bytes]]:
+    """Ended with the block, whatever happens in it."""
+    print(f"{program} --id {number} --topics {' '.join(topics)}", flush=True)
+    command = [sys.executable, str(CLIENT / f"{program}.py"), "--id", str(number), "--topics", *topics]
+    process = subprocess.Popen([*command, "--broker", door.broker, "--log_loc", str(directory), *more])
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Failed("the consumers did not begin; see what they say above")
+        time.sleep(POLL_S)
+
+
+def tell(outcome: dict[int, Received], directory: Path | None) -> int:
+    """The exit status."""
+    lines = {number: (HERE / f"producer_{number}.txt").read_text() for number in PRODUCERS}
+    wrong = faults(outcome, CONSUMERS, sent(lines.values()))
+    Console(highlight=False, width=1000).print(report(outcome))
+    for fault in wrong:
+        print(f"demo: {fault}", file=sys.stderr)
+    print(
+        "every message came once, in order" if not wrong else "",
+        *([f"files: {directory}"] if directory else []),
+        sep="",
+    )
+    return 1 if wrong else 0
+
+
+def main() -> None:
+    typer.run(demo)
+
+
+if __name__ == "__main__":
+    main()
