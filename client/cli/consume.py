@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from client.assignments import parse_all
+from client.assignments import EVERY, Assignment, parse_all, resolve
 from client.cli.consume_job import Job
 from client.cli.formats import PLAIN, compiled, json_line
 from client.cli.positions import Place
@@ -95,16 +95,28 @@ def _source(cluster: Cluster, topics: list[str], group: str, start: Any) -> Gene
 
 
 def starts_of(cluster: Cluster, topics: list[str], start: Start, known: Mapping[Place, int]) -> dict[Place, int]:
-    """Where each partition of these topics is begun, but for those `known`. Raises BadStart, TopicNotFound."""
-    names = sorted({wanted.topic for wanted in parse_all(topics)})
+    """Where each of these partitions is begun, but for those `known`. Raises BadStart, LookupError."""
+    wanted = parse_all(topics)
+    found: dict[Place, int] = {}
     with cluster.admin() as admin:
-        return {place: offset for name in names for place, offset in _starts_in(admin, name, start, known).items()}
+        for topic in sorted({one.topic for one in wanted}):
+            numbers = _numbers(admin, topic, [one for one in wanted if one.topic == topic])
+            found |= _starts_in(admin, topic, start, [one for one in numbers if (topic, one) not in known])
+    return found
 
 
-def _starts_in(admin: "Admin", topic: str, start: Start, known: Mapping[Place, int]) -> dict[Place, int]:
+def _numbers(admin: "Admin", topic: str, wanted: list[Assignment]) -> list[int]:
+    """Names are asked for only if there are some."""
+    if any(one.part == EVERY for one in wanted):
+        return [one.partition for one in admin.describe_topic(topic).partitions]
+    names = admin.partition_names(topic)
+    return sorted({number for one in wanted for number in resolve(one, len(names), dict(enumerate(names)))})
+
+
+def _starts_in(admin: "Admin", topic: str, start: Start, partitions: list[int]) -> dict[Place, int]:
     at_time = admin.offsets_at(topic, start.number) if start.kind == "time" else {}
+    offsets = admin.offsets(topic)
     return {
-        (topic, partition): offset_of(start, offsets.first, offsets.next, at_time.get(partition))
-        for partition, offsets in admin.offsets(topic).items()
-        if (topic, partition) not in known
+        (topic, number): offset_of(start, offsets[number].first, offsets[number].next, at_time.get(number))
+        for number in partitions
     }

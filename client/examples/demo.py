@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,16 +25,16 @@ from rich.console import Console
 from client import Admin
 from client.cli.where import NotFound, bootstrap_at, state_dir_here, url_in
 from client.errors import CarouselError
-from client.examples.outcome import Received, faults, received, report, sent
+from client.examples.outcome import Sent, count, faults, received, report, sent, wanted
+from wire.http_queue import partition_names
 
 HERE: Final = Path(__file__).parent
 CLIENT: Final = HERE.parent
 PARTITIONS: Final = 2
-TOPICS: Final = ("T1", "T2")
+TOPICS: Final[tuple[str, ...]] = ("T1", "T2")
 PRODUCERS: Final = {1: ("T1:*", "T2:P1"), 2: ("T2:*", "T1:P2")}
 CONSUMERS: Final = {1: ("T1:*", "T2:P1"), 2: ("T2:*", "T1:P2")}
 START_S: Final = 60.0  # a machine under load; four seconds on a quiet one
-SILENCE_S: Final = 3.0  # after which a consumer ends; a producer's pause is below one
 POLL_S: Final = 0.1
 STATE: Final = state_dir_here()
 
@@ -71,8 +71,7 @@ def demo(
         except (Failed, NotFound, CarouselError) as error:
             print(f"demo: {error}", file=sys.stderr)
             raise typer.Exit(1) from None
-        outcome = {number: received((directory / f"consumer_{number}.txt").read_text()) for number in CONSUMERS}
-        raise typer.Exit(tell(outcome, directory if keep else None))
+        raise typer.Exit(tell(directory, keep))
 
 
 @contextmanager
@@ -140,20 +139,38 @@ def make_topics(door: Door) -> None:
 
 
 def run(door: Door, directory: Path, pace_s: float) -> None:
-    """All four, from start to end. A consumer reads from the topics' ends on, so it must be there first."""
+    """All four, from start to end. A consumer reads from the topics' ends on, so it must be there first; it would end
+    after twenty seconds of silence, and is ended when it has everything."""
     with ExitStack() as held:
-        consumers = [
-            held.enter_context(started("runconsume", number, topics, door, directory, "--timeout", str(SILENCE_S)))
+        consumers = {
+            number: held.enter_context(started("runconsume", number, topics, door, directory))
             for number, topics in CONSUMERS.items()
-        ]
+        }
         wait_until(lambda: all((directory / f"consumer_{number}.offsets").exists() for number in CONSUMERS))
         producers = [
             held.enter_context(started("runproduce", number, topics, door, directory, "--pace", str(pace_s)))
             for number, topics in PRODUCERS.items()
         ]
-        for process in (*producers, *consumers):
+        for process in producers:
             if process.wait():
-                raise Failed(f"{' '.join(process.args[1:4])} ended with {process.returncode}")  # type: ignore[index]
+                raise Failed(f"a producer ended with {process.returncode}")
+        wait_until(lambda: all(complete(number, process, directory) for number, process in consumers.items()))
+
+
+def complete(number: int, consumer: subprocess.Popen[bytes], directory: Path) -> bool:
+    """It has everything, or has given up."""
+    return consumer.poll() is not None or len(output(number, directory).splitlines()) >= count(share(number))
+
+
+def output(number: int, directory: Path) -> str:
+    return (directory / f"consumer_{number}.txt").read_text()
+
+
+def share(number: int) -> Sent:
+    """What a consumer must get."""
+    names: dict[str, Sequence[str]] = dict.fromkeys(TOPICS, partition_names(PARTITIONS, {}))
+    files = [((HERE / f"producer_{one}.txt").read_text(), topics) for one, topics in PRODUCERS.items()]
+    return wanted(CONSUMERS[number], sent(files, names))
 
 
 @contextmanager
@@ -176,22 +193,19 @@ def wait_until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + START_S
     while not condition():
         if time.monotonic() > deadline:
-            raise Failed("the consumers did not begin; see what they say above")
+            raise Failed("it takes too long; see what they say above")
         time.sleep(POLL_S)
 
 
-def tell(outcome: dict[int, Received], directory: Path | None) -> int:
+def tell(directory: Path, where: bool) -> int:
     """The exit status."""
-    lines = {number: (HERE / f"producer_{number}.txt").read_text() for number in PRODUCERS}
-    wrong = faults(outcome, CONSUMERS, sent(lines.values()))
+    outcome = {number: received(output(number, directory)) for number in CONSUMERS}
     Console(highlight=False, width=1000).print(report(outcome))
-    for fault in wrong:
-        print(f"demo: {fault}", file=sys.stderr)
-    print(
-        "every message came once, in order" if not wrong else "",
-        *([f"files: {directory}"] if directory else []),
-        sep="",
-    )
+    wrong = [fault for number, got in outcome.items() for fault in faults(number, got, share(number))]
+    for fault in wrong or ["every message came once, in order"]:
+        print(fault)
+    if where:
+        print(f"files: {directory}")
     return 1 if wrong else 0
 
 

@@ -40,6 +40,9 @@ class FakeAdmin:
         partitions = tuple(PartitionInfo(index, 1, (1, 2), (1, 2)) for index in range(len(self._of(name))))
         return TopicInfo(name, partitions, name.startswith("__"))
 
+    def partition_names(self, name: str) -> tuple[str, ...]:
+        return tuple(f"P{index + 1}" for index in range(len(self._of(name))))
+
     def create_topic(self, name: str, partitions: int, replication: int = -1, configs: Any = None) -> None:
         if name in self.logs:
             raise TopicExists(f"{name}: there already")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.system
 ROOT = Path(__file__).parents[2]
 LIMIT_S = 60.0
 LINES = 60_000
-KILLS = 4
+KILLS = 3
 
 
 @pytest.fixture(scope="module", params=engines())
@@ -174,7 +174,7 @@ def test_topics_are_made_grown_set_and_shown(carousel: Carousel, topic: str) -> 
 
 
 def test_tail_shows_the_last_and_follows(carousel: Carousel, topic: str) -> None:
-    carousel("produce", topic, data=b"\n".join(lines(30)))
+    carousel("produce", topic, "-p", 0, data=b"\n".join(lines(30)))
     assert [json.loads(line)["value"].split()[0] for line in carousel("tail", topic, "-n", 3, "--no-follow", "--json")
             .splitlines()] == ["27", "28", "29"]  # fmt: skip
     with carousel.start("tail", topic, "-n", 1, stdout=subprocess.PIPE) as process:

@@ -9,7 +9,7 @@ from unittest import mock
 from support.queue_admin import FakeAdmin, command
 
 from client.cli.consume import app, starts_of
-from client.cli.starts import END, Start
+from client.cli.starts import END, BadStart, Start
 from client.cli.terms import Cluster
 from client.values import Message, Offsets
 
@@ -94,6 +94,12 @@ class ConsumeTest(unittest.TestCase):
             found = starts_of(Cluster("here:1"), ["T2", "T1:P1", "T1"], END, {("T1", 1): 7})
             self.assertEqual(found, {("T1", 0): 5, ("T2", 0): 9})
             self.assertEqual(starts_of(Cluster("here:1"), ["T2"], Start("last", 2), {}), {("T2", 0): 7})
+
+    def test_an_offset_must_be_in_those_partitions_only_that_are_read(self) -> None:
+        with mock.patch("client.Admin", self.admin):
+            self.assertEqual(starts_of(Cluster("here:1"), ["T1:P1"], Start("offset", 4), {}), {("T1", 0): 4})
+            with self.assertRaisesRegex(BadStart, "0 to 0"):
+                starts_of(Cluster("here:1"), ["T1:P1", "T1:1"], Start("offset", 4), {})
 
 
 if __name__ == "__main__":
