@@ -56,16 +56,22 @@ def parse_lines(text: str, topics: Sequence[Assignment]) -> tuple[Line, ...]:
     that doesn't fit."""
     found: list[Line] = []
     for number, line in enumerate(text.splitlines(), 1):
-        fields = line.split()
-        if fields:
-            found.append(_line(number, fields, topics[len(found) % len(topics)]))
+        if line.strip():
+            found.append(_fitting(number, fields_of(number, line), topics[len(found) % len(topics)]))
     return tuple(found)
 
 
-def _line(number: int, fields: Sequence[str], turn: Assignment) -> Line:
+def fields_of(number: int, line: str) -> tuple[str, str, str]:
+    """(topic, part, message) of a line. Raises Incompatible, with its number, if it hasn't four fields."""
+    fields = line.split()
     if len(fields) != FIELDS:
         raise _unfit(number, f"it has {len(fields)} fields, not four (time, message, partition or *, topic)")
     _, message, part, topic = fields
+    return topic, part, message
+
+
+def _fitting(number: int, fields: tuple[str, str, str], turn: Assignment) -> Line:
+    topic, part, message = fields
     if topic != turn.topic:
         raise _unfit(number, f"it is for {topic}, and the turn is {turn.topic}'s: lines follow the order of --topics")
     if part not in (turn.part, EVERY) and turn.part != EVERY:

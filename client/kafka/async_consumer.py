@@ -10,11 +10,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from client.errors import BadValue, Closed
+from client.errors import CarouselError, Closed
 from client.kafka.consumer import SLICE_S
 from client.kafka.reading import Place, Reading, Start, Wanted
 from client.serializers import Deserializer, Name
@@ -70,11 +71,8 @@ class AsyncConsumer:
         found: list[Message] = []
         deadline = time.monotonic() + timeout_s
         while len(found) < count and await self._filled(reading, max(0.0, deadline - time.monotonic())):
-            try:
-                found += reading.take(count - len(found))
-            except BadValue:
-                if not found:
-                    raise
+            found += reading.take(count - len(found), raising=not found)
+            if reading.ready:  # that was all, or the next one can't be read: its error is the next call's
                 break
         return found
 
@@ -97,6 +95,11 @@ class AsyncConsumer:
         """For each partition being read, the offset that its next message will get."""
         reading = await self._reading()
         return await self._in_thread(reading.ends)
+
+    async def caught_up(self) -> bool:
+        """Whether everything that was there has been handed out; as `Consumer.caught_up`."""
+        reading = await self._reading()
+        return bool(await self._in_thread(reading.assignment)) and reading.caught_up
 
     def stop(self) -> None:
         """Ends the iteration within a moment; from any task of the loop."""
@@ -169,7 +172,8 @@ class AsyncConsumer:
         self._closed = True
         try:
             if self._opening is not None:
-                reading = await self._opening
-                await self._in_thread(partial(reading.close, in_peace))
+                with suppress(CarouselError):  # it never opened
+                    reading = await self._opening
+                    await self._in_thread(partial(reading.close, in_peace))
         finally:
             self._thread.shutdown(wait=False)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Final, Self
 
-from client.errors import BadValue, Closed
+from client.errors import Closed
 from client.kafka.reading import Place, Reading, Start, Wanted
 from client.serializers import Deserializer, Name
 from client.values import Message
@@ -76,11 +76,8 @@ class Consumer:
         found: list[Message] = []
         deadline = time.monotonic() + timeout_s
         while len(found) < count and self._filled(max(0.0, deadline - time.monotonic())):
-            try:
-                found += self._reading.take(count - len(found))
-            except BadValue:
-                if not found:
-                    raise
+            found += self._reading.take(count - len(found), raising=not found)
+            if self._reading.ready:  # that was all, or the next one can't be read: its error is the next call's
                 break
         return found
 

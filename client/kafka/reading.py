@@ -83,15 +83,15 @@ class Reading:
                 self._keep([first, *self._raw.consume(CHUNK - 1, 0)])
         return bool(self._chunk)
 
-    def take(self, count: int) -> list[Message]:
-        """The next messages of the chunk, at most so many; they are handed out. Raises BadValue if the first of them
-        has a value that can't be read (the next call goes on behind it); a later one waits for its own call."""
+    def take(self, count: int, raising: bool = True) -> list[Message]:
+        """The next messages of the chunk, at most so many; they are handed out. Stops before a value that can't be
+        read; if that is the first one, and `raising`, raises BadValue, and the next call goes on behind it."""
         found: list[Message] = []
         while self._chunk and len(found) < count:
             try:
                 found.append(self._read(self._chunk[0]))
             except BadValue:
-                if found:
+                if found or not raising:
                     break
                 self._hand_out()
                 raise

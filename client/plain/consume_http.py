@@ -68,14 +68,13 @@ class HttpToFile:
             self._keep({str(one): Taken(found)})
 
     def _take(self, name: str) -> bool:
-        """Asks for one message of this consumer and writes it; whether something was heard: a message, or that the
-        queue is back."""
+        """Asks for one message of this consumer and writes it; whether there was one, or the queue was away."""
         taken = self._record.taken[name]
         ack = NOTHING if taken.last is None else taken.last[1]
-        begun = self._now()
+        outages = self._notices.outages
         answer = persistently(partial(self._calls.consume, taken.consumer_id, ack), self._notices, self._sleep)
         if answer is None:
-            return self._now() - begun >= self._timeout_s / 2
+            return self._notices.outages > outages
         last = None if answer.offset is None else (answer.topic, answer.offset)
         if last is None or last != taken.last:  # else it is the answer that is in the file, given once more
             self._file.append(line_of(answer.topic, answer.message))

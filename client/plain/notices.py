@@ -18,6 +18,8 @@ class Notices:
         self._now = now
         self._since: float | None = None
         self._said = 0.0
+        self.outages = 0
+        """How often something was away and came back."""
 
     @property
     def in_trouble(self) -> bool:
@@ -39,3 +41,4 @@ class Notices:
         if self._since is not None:
             self.say(f"goes on, after {self._now() - self._since:.1f} s")
             self._since = None
+            self.outages += 1

@@ -116,7 +116,7 @@ class QueueCalls:
         where = f"{self.url}{path}"
         try:
             answer = self._pool.request(method, where, json=body, fields=query)
-        except urllib3.exceptions.TimeoutError as error:
+        except urllib3.exceptions.ReadTimeoutError as error:
             raise TimedOut(f"{where}: no answer in time") from error
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(f"{where}: {error}") from error

@@ -3,7 +3,15 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SHELLS = {"loadbalancer.__main__", "loadbalancer.logs", "loadbalancer.settings", "server.__main__", "server.logs"}
+SHELLS = {
+    "client.runconsume",
+    "client.runproduce",
+    "loadbalancer.__main__",
+    "loadbalancer.logs",
+    "loadbalancer.settings",
+    "server.__main__",
+    "server.logs",
+}
 """Directly in a folder, and they reach the world all the same: entry points, logs, .env and the environment."""
 
 PURE_PACKAGES = {"server.api"}
@@ -17,7 +25,7 @@ class ImportContractTest(unittest.TestCase):
         held = set(contracts["importlinter:contract:pure"]["source_modules"].split())
         found = {
             f"{package}.{path.stem}"
-            for package in ("loadbalancer", "server", "wire")
+            for package in ("client", "loadbalancer", "server", "wire")
             for path in (ROOT / package).glob("*.py")
             if path.stem != "__init__"
         }

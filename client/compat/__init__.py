@@ -1,0 +1,1 @@
+"""Faces that programs written for others' queues know."""
