@@ -23,8 +23,8 @@ import typer
 from rich.console import Console
 
 from client import Admin
+from client.cli.terms import Failed, ending_clean
 from client.cli.where import NotFound, bootstrap_at, state_dir_here, url_in
-from client.errors import CarouselError
 from client.examples.outcome import Sent, count, faults, received, report, sent, wanted
 from wire.http_queue import partition_names
 
@@ -37,10 +37,6 @@ CONSUMERS: Final = {1: ("T1:*", "T2:P1"), 2: ("T2:*", "T1:P2")}
 START_S: Final = 60.0  # a machine under load; four seconds on a quiet one
 POLL_S: Final = 0.1
 STATE: Final = state_dir_here()
-
-
-class Failed(Exception):
-    """The text is for the person at the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +54,15 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the files, and say where they are")] = False,
 ) -> None:
     """Two producers and two consumers on two topics of two partitions, and who got what."""
-    with ExitStack() as held:
+    with ending_clean(), ExitStack() as held:
         directory = Path(tempfile.mkdtemp(prefix="carousel-demo-"))
         if not keep:
             held.callback(shutil.rmtree, directory, ignore_errors=True)
-        try:
-            door = held.enter_context(system(broker, state_dir, directory))
-            make_topics(door)
-            for number in PRODUCERS:
-                shutil.copy(HERE / f"producer_{number}.txt", directory)
-            run(door, directory, pace)
-        except (Failed, NotFound, CarouselError) as error:
-            print(f"demo: {error}", file=sys.stderr)
-            raise typer.Exit(1) from None
+        door = held.enter_context(system(broker, state_dir, directory))
+        make_topics(door)
+        for number in PRODUCERS:
+            shutil.copy(HERE / f"producer_{number}.txt", directory)
+        run(door, directory, pace)
         raise typer.Exit(tell(directory, keep))
 
 

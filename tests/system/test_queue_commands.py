@@ -17,10 +17,10 @@ from support.kafka_engines import Engine, engines, started
 
 from analysis.running import wait_until
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
-LIMIT_S = 60.0
+LIMIT_S = 90.0
 LINES = 60_000
 KILLS = 3
 
