@@ -14,10 +14,12 @@ from client.cli.formats import Seen, Writer
 from client.cli.positions import Place, advanced, unwritten
 from client.cli.reached import all_reached
 from client.cli.sinks import Sink
+from client.cli.telling import Telling
 
 BATCH: Final = 1_000
 POLL_S: Final = 0.2
 KEEP_EVERY_S: Final = 0.5  # without a group, how much is read again after a kill
+OWED_S: Final = 10.0  # of silence; then what the group was not told is left: some comes again, nothing is lost
 
 
 class Source(Protocol):
@@ -51,9 +53,11 @@ class Job:
     _kept: bool = True
     _kept_s: float = 0.0
     _heard_s: float = field(init=False)
+    _telling: Telling = field(init=False)
 
     def __post_init__(self) -> None:
         self._heard_s = self.now_s()
+        self._telling = Telling(self.source.commit)
 
     def run(self) -> bool:
         """Until an end that was asked for; whether it is one: False if silence came first."""
@@ -68,7 +72,12 @@ class Job:
         return True
 
     def _complete(self) -> bool:
-        return (self.count is not None and self.written >= self.count) or (self.until_end and self._at_end())
+        if self.count is not None and self.written >= self.count:
+            return True
+        return self.until_end and self._at_end() and not self._owes()
+
+    def _owes(self) -> bool:
+        return self._telling.owes(self.source.assignment()) and self.now_s() - self._heard_s < OWED_S
 
     def _at_end(self) -> bool:
         """Of what is read now: a group's members may come and go, and with them partitions."""
@@ -88,7 +97,8 @@ class Job:
             self._heard_s = self.now_s()
         if self.commits and messages:
             self._keep()
-            self.source.commit()
+            self._telling.hand(messages)
+            self._telling.tell()
         elif self.now_s() - self._kept_s > KEEP_EVERY_S:
             self._keep()
 

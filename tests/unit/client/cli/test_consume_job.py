@@ -7,6 +7,7 @@ from unittest import mock
 from client.cli.consume_job import Job
 from client.cli.formats import Seen, compiled
 from client.cli.positions import Place
+from client.errors import error_of
 from client.values import Message
 
 
@@ -28,6 +29,7 @@ class Log:
     full_after: int | None = None
     clock_s: float = 0.0
     handed: int = 0
+    refuses: list[str] = field(default_factory=list[str])
 
     def batch(self, count: int, timeout_s: float = 1.0) -> Sequence[Seen]:
         found = self.messages[self.handed : self.handed + count]
@@ -36,6 +38,9 @@ class Log:
         return found
 
     def commit(self) -> None:
+        if self.refuses:
+            self.told.append("refused")
+            raise error_of(self.refuses.pop(), "no", "committing")
         self.told.append(f"commit {self.handed}")
 
     def assignment(self) -> tuple[Place, ...]:
@@ -107,6 +112,18 @@ class ConsumeJobTest(unittest.TestCase):
         with mock.patch("client.cli.consume_job.BATCH", 1), self.assertRaises(BrokenPipeError):
             work.run()
         self.assertEqual(log.told, ["write 2", "keep", "commit 1"])
+
+    def test_a_group_that_moved_on_is_told_when_it_has_come_again(self) -> None:
+        log = Log([message(0), message(1), message(0), message(1)], refuses=["UNKNOWN_MEMBER_ID"])
+        with mock.patch("client.cli.consume_job.BATCH", 2):
+            self.assertTrue(job(log, until_end=True, commits=True).run())
+        self.assertEqual(log.text, b"0,1,")
+        self.assertEqual(log.told, ["write 4", "keep", "refused", "commit 4"])
+
+    def test_a_group_that_can_t_be_told_is_left_after_a_silence(self) -> None:
+        log = Log([message(0)], refuses=["ILLEGAL_GENERATION"])
+        self.assertTrue(job(log, until_end=True, commits=True).run())
+        self.assertGreater(log.clock_s, 9.0)
 
     def test_without_a_group_it_is_kept_now_and_then_and_at_the_end(self) -> None:
         log = Log([message(0)])
