@@ -82,6 +82,8 @@ class KafkaToFile:
             for topic in {topic for topic, _ in places}
             for number, one in admin.offsets(topic).items()
         }
+        if not offsets.keys() >= set(places):  # a topic was made anew, with fewer partitions
+            return False
         late = late_places(places, there, self._known)
         found, words = starts(places, self._record.positions, offsets, late)
         for word in words:
@@ -96,7 +98,7 @@ class KafkaToFile:
                     self._write(messages)
                 elif self._changed(admin, consumer):
                     return False
-                elif consumer.caught_up and self._now() - self._heard_at >= self._timeout_s:
+                elif consumer.caught_up and self._looked_at - self._heard_at >= self._timeout_s:
                     return True
 
     def _write(self, messages: Sequence[Message]) -> None:
@@ -112,7 +114,8 @@ class KafkaToFile:
         """Nothing came just now: keeps the record, and after a while looks whether the queue is there. Whether the
         partitions aren't those that we read any more."""
         self._keep()
-        if self._now() - self._looked_at < min(QUIET_S, self._timeout_s):
+        now = self._now()
+        if now - self._looked_at < QUIET_S and now - self._heard_at < self._timeout_s:
             return False
         try:
             consumer.ends()
@@ -123,8 +126,10 @@ class KafkaToFile:
             self._notices.trouble(str(error))
             self._heard_at = self._looked_at = self._now()
             return False
-        self._notices.over()
         self._looked_at = self._now()
+        if self._notices.in_trouble:  # those who send were stopped by it too: the silence begins anew
+            self._heard_at = self._looked_at
+        self._notices.over()
         return names != self._names
 
     def _look(self, admin: Admin) -> Names:

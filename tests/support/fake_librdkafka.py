@@ -105,6 +105,7 @@ class FakeProducer:
         self.cluster = cluster
         self.waiting: list[tuple[FakeMessage, Any]] = []
         self.arrived = threading.Condition()
+        self.purged = False
         cluster.configs.append(config)
         cluster.producers.append(self)
 
@@ -130,7 +131,7 @@ class FakeProducer:
         return len(self.waiting)
 
     def purge(self) -> None:
-        self.cluster.failing, self.cluster.hold = KafkaError._PURGE_QUEUE, False
+        self.purged = True
 
     def __len__(self) -> int:
         return len(self.waiting)
@@ -140,18 +141,26 @@ class FakeProducer:
             self.arrived.notify_all()
 
     def _serve(self) -> int:
-        if self.cluster.hold:
+        if self.cluster.hold and not self.purged:
             return 0
+        failing = KafkaError._PURGE_QUEUE if self.purged else self.cluster.failing
         with self.arrived:
             served, self.waiting = self.waiting, []
         for message, told in served:
-            if self.cluster.failing:
-                told(KafkaError(self.cluster.failing), message)
+            if failing:
+                told(KafkaError(failing), message)
                 continue
-            self.cluster.store(message.topic_, message.value_, partition=message.partition_)
-            message.offset_ = len(self.cluster.logs[message.topic_][message.partition_]) - 1
+            self.cluster.store(message.topic_, partition=message.partition_)
+            log = self.cluster.logs[message.topic_][message.partition_]
+            message.offset_ = len(log)
+            message.headers_ = _pairs(message.headers_)
+            log.append(message)
             told(None, message)
         return len(served)
+
+
+def _pairs(headers: Any) -> list[tuple[str, bytes | None]]:
+    return [(name, value.encode() if isinstance(value, str) else value) for name, value in headers or ()]
 
 
 class FakeConsumer:
