@@ -14,7 +14,7 @@ from client.cli.formats import PLAIN, compiled, json_line
 from client.cli.positions import Place
 from client.cli.sinks import File, Sink, Stdout
 from client.cli.starts import BEGINNING, END, HELP, Start, offset_of, start_of
-from client.cli.terms import Cluster, Failed, Json, Misused, say, with_cluster
+from client.cli.terms import EXITS, Cluster, Failed, Json, Misused, say, with_cluster
 
 if TYPE_CHECKING:
     from client import Admin, Consumer
@@ -24,7 +24,7 @@ WORDS: Final[dict[Start, str]] = {BEGINNING: "earliest", END: "latest"}
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(epilog=EXITS)
 @with_cluster
 def consume(
     cluster: Cluster,

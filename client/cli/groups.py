@@ -11,7 +11,7 @@ from client.cli.default_list import WithList
 from client.cli.lag import lags_of
 from client.cli.starts import HELP, start_of
 from client.cli.tables import group_table, groups_table, reset_table
-from client.cli.terms import Cluster, Json, Yes, be_sure, console, with_cluster
+from client.cli.terms import EXITS, Cluster, Json, Yes, be_sure, console, with_cluster
 
 if TYPE_CHECKING:
     from client import Admin, Member
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Name = Annotated[str, typer.Argument(metavar="GROUP", show_default=False)]
 
 app = typer.Typer(
-    cls=WithList, add_completion=False,
+    cls=WithList, add_completion=False, epilog=EXITS,
     help="List, describe, reset and delete consumer groups. Alone it lists them.",
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from client.cli.tables import lag_table
-from client.cli.terms import Cluster, Json, console, with_cluster
+from client.cli.terms import EXITS, Cluster, Json, console, with_cluster
 
 if TYPE_CHECKING:
     from client import Admin
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(epilog=EXITS)
 @with_cluster
 def lag(
     cluster: Cluster,
-    groups: Annotated[list[str] | None, typer.Argument(metavar="[GROUP]...", help="Which (default: all)",
+    groups: Annotated[list[str] | None, typer.Argument(metavar="GROUP...", help="Which (default: all)",
         show_default=False)] = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip

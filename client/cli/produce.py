@@ -23,7 +23,7 @@ from client.cli.progress import progress
 from client.cli.resuming import ends_of, found_in_log
 from client.cli.sending import BadState, Found, State, Window, state_of
 from client.cli.tables import counted
-from client.cli.terms import Cluster, Failed, Misused, say, with_cluster
+from client.cli.terms import EXITS, Cluster, Failed, Misused, say, with_cluster
 from client.cli.words import advice_for
 from client.errors import CarouselError
 
@@ -36,7 +36,7 @@ STDIN: Final = Path("-")
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(epilog=EXITS)
 @with_cluster
 def produce(
     cluster: Cluster,

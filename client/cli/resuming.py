@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from client.cli.positions import Place
 from client.cli.reached import all_reached
-from client.cli.sending import Found, State, number_in
+from client.cli.sending import BadState, Found, State, number_in
 from client.cli.terms import Cluster
 
 if TYPE_CHECKING:
@@ -24,6 +25,19 @@ def ends_of(cluster: Cluster, topic: str) -> dict[int, int]:
         return {partition: offsets.next for partition, offsets in admin.offsets(topic).items()}
 
 
+def starts_of(cluster: Cluster, state: State) -> dict[Place, int]:
+    """Where each partition is looked at. Raises BadState where the log can't tell any more."""
+    with cluster.admin() as admin:
+        held = admin.offsets(state.topic)
+    for partition, offset in state.next.items():
+        if partition not in held or not held[partition].first <= offset <= held[partition].next:
+            raise BadState(
+                f"{state.topic} no longer holds what the run before sent (retention, or it was made anew), so nobody "
+                "knows what is missing; begin a new run with another state file"
+            )
+    return {(state.topic, partition): state.next.get(partition, one.first) for partition, one in held.items()}
+
+
 def found_in_log(cluster: Cluster, state: State) -> dict[int, Found]:
     """The lines beyond the prefix that are in the log, with their places."""
     found: dict[int, Found] = {}
@@ -38,7 +52,7 @@ def _since(cluster: Cluster, state: State) -> "Iterator[Message]":
     """From `state.next` to the end, and until nothing of this run has come for SETTLED_S."""
     from client import Consumer
 
-    starts = {(state.topic, partition): state.next.get(partition, 0) for partition in ends_of(cluster, state.topic)}
+    starts = starts_of(cluster, state)
     properties = cluster.looking_for_ends().properties
     with Consumer(cluster.bootstrap, state.topic, start=starts, **properties) as consumer:
         ends, quiet_since_s = consumer.ends(), time.monotonic()

@@ -12,7 +12,7 @@ from client.cli.positions import Place, advanced
 from client.cli.reached import all_reached
 from client.cli.starts import Start
 from client.cli.tables import tail_line
-from client.cli.terms import Cluster, Json, console, with_cluster
+from client.cli.terms import EXITS, Cluster, Json, console, with_cluster
 
 if TYPE_CHECKING:
     from client import Consumer, Message
@@ -23,7 +23,7 @@ BATCH = 1_000
 app = typer.Typer(add_completion=False)
 
 
-@app.command()
+@app.command(epilog=EXITS)
 @with_cluster
 def tail(
     cluster: Cluster,

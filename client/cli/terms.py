@@ -39,6 +39,10 @@ EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_SIGNAL: Final = 128
 
+EXITS: Final = (
+    "Exit status: 0 done, 1 failed or not all of it (a line on standard error says what to do), 2 wrong command line, "
+    "130 Ctrl-C, 141 the reader of standard output went away."
+)
 Json = Annotated[bool, typer.Option("--json", help="For programs")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")]
 # Tables are made to fit 80 columns. Where names are long the terminal wraps the line, so that no word is cut.

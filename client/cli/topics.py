@@ -8,7 +8,7 @@ import typer
 
 from client.cli.default_list import WithList
 from client.cli.tables import counted, settings_line, topic_table, topics_table
-from client.cli.terms import Cluster, Json, Misused, Yes, be_sure, console, with_cluster
+from client.cli.terms import EXITS, Cluster, Json, Misused, Yes, be_sure, console, with_cluster
 from client.errors import TopicExists
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ Config = Annotated[
 ]
 
 app = typer.Typer(
-    cls=WithList, add_completion=False,
+    cls=WithList, add_completion=False, epilog=EXITS,
     help="List, create, describe, delete topics, and set what they are. Alone it lists them.",
 )  # fmt: skip
 

@@ -4,8 +4,8 @@ from unittest import mock
 
 from support.queue_admin import FakeAdmin
 
-from client.cli.resuming import ends_of, found_in_log
-from client.cli.sending import Found, State
+from client.cli.resuming import ends_of, found_in_log, starts_of
+from client.cli.sending import BadState, Found, State
 from client.cli.terms import Cluster
 from client.produce_log import HEADER, mark
 from client.values import Message, Offsets
@@ -56,6 +56,14 @@ class ResumingTest(unittest.TestCase):
             found = found_in_log(Cluster("here:1"), state)
         self.assertEqual(found, {2: Found(0, 5), 4: Found(0, 7), 3: Found(1, 0)})
         self.assertGreaterEqual(CLOCK[0], 1.0)
+
+    def test_a_log_that_lost_what_was_sent_can_t_tell(self) -> None:
+        for state in (State("T1", "run", {0: 4}), State("T1", "run", {0: 9}), State("T1", "run", {7: 0})):
+            with (
+                mock.patch("client.Admin", FakeAdmin({"T1": [Offsets(5, 8), Offsets(0, 0)]})),
+                self.assertRaisesRegex(BadState, "no longer holds"),
+            ):
+                starts_of(Cluster("here:1"), state)
 
 
 if __name__ == "__main__":
