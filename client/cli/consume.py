@@ -11,7 +11,7 @@ import typer
 from client.assignments import EVERY, Assignment, parse_all, resolve
 from client.cli.consume_job import Job
 from client.cli.formats import PLAIN, compiled, json_line
-from client.cli.positions import Place
+from client.cli.positions import BadPosition, Place
 from client.cli.sinks import File, Sink, Stdout
 from client.cli.starts import BEGINNING, END, HELP, Start, offset_of, start_of
 from client.cli.terms import EXITS, Cluster, Failed, Json, Misused, say, with_cluster
@@ -28,7 +28,7 @@ app = typer.Typer(add_completion=False)
 @with_cluster
 def consume(
     cluster: Cluster,
-    topics: Annotated[list[str], typer.Argument(metavar="TOPIC...", show_default=False,
+    topics: Annotated[list[str], typer.Argument(metavar="TOPIC", show_default=False,
         help="T1 is all of it, T1:P2 a partition by name, T1:3 by number")],
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", show_default=False,
         help="Instead of standard output. FILE.position beside it says how far it is: "
@@ -55,6 +55,7 @@ def consume(
     with _sink(output) as sink:
         following = dict(sink.position.next) if isinstance(sink, File) else {}
         if isinstance(sink, File) and sink.goes_on:
+            check_still_there(cluster, following, alone=not group)
             say(f"{output} goes on where it was")
         where: Any = WORDS.get(begin)
         if not group and (where is None or isinstance(sink, File)):
@@ -92,6 +93,21 @@ def _source(cluster: Cluster, topics: list[str], group: str, start: Any) -> Gene
     properties = cluster.overridden(enable_auto_commit=False).properties
     with Consumer(cluster.bootstrap, topics, group=group or None, start=start, **properties) as consumer:
         yield consumer
+
+
+def check_still_there(cluster: Cluster, following: Mapping[Place, int], alone: bool) -> None:
+    """Raises BadPosition where a topic was made anew, so that offsets say nothing, or where retention took what a reader
+    `alone` has not read."""
+    with cluster.admin() as admin:
+        for topic in sorted({topic for topic, _ in following}):
+            held = admin.offsets(topic)
+            for number in sorted(number for name, number in following if name == topic):
+                at = following[topic, number]
+                if number not in held or at > held[number].next:
+                    raise BadPosition(f"{topic} ends before what the file holds (was it made anew?); name another file")
+                if alone and at < held[number].first:
+                    raise BadPosition(f"{topic}:{number} begins at {held[number].first}, behind {at}, where the file "
+                                      "ends: what was between is gone; name another file")  # fmt: skip
 
 
 def starts_of(cluster: Cluster, topics: list[str], start: Start, known: Mapping[Place, int]) -> dict[Place, int]:

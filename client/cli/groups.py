@@ -63,7 +63,7 @@ def describe(cluster: Cluster, group: Name, as_json: Json = False) -> None:
 def reset(
     cluster: Cluster,
     group: Name,
-    topics: Annotated[list[str], typer.Argument(metavar="TOPIC...", show_default=False)],
+    topics: Annotated[list[str], typer.Argument(metavar="TOPIC", show_default=False)],
     to: Annotated[str, typer.Option("--to", metavar="WHERE", help=HELP, show_default=False)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show it, and change nothing")] = False,
     yes: Yes = False,
@@ -90,7 +90,7 @@ def reset(
 @with_cluster
 def delete(
     cluster: Cluster,
-    groups: Annotated[list[str], typer.Argument(metavar="GROUP...", show_default=False)],
+    groups: Annotated[list[str], typer.Argument(metavar="GROUP", show_default=False)],
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:

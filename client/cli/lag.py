@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False)
 @with_cluster
 def lag(
     cluster: Cluster,
-    groups: Annotated[list[str] | None, typer.Argument(metavar="GROUP...", help="Which (default: all)",
+    groups: Annotated[list[str] | None, typer.Argument(metavar="GROUP", help="Which (default: all)",
         show_default=False)] = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip

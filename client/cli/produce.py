@@ -43,7 +43,7 @@ def produce(
     topic: Annotated[str, typer.Argument(help="Where to")],
     file: Annotated[Path, typer.Argument(help="One message a line; - is standard input")] = STDIN,
     key_separator: Annotated[str, typer.Option("--key-separator", "-K", metavar="TEXT", show_default=False,
-        help=r"What stands between key and value, such as : or \\t")] = "",
+        help=r"What stands between key and value, such as : or \t")] = "",
     header: Annotated[list[str] | None, typer.Option("--header", "-H", metavar="NAME=VALUE",
         help="For every message; may be repeated")] = None,
     partition: Annotated[int | None, typer.Option("--partition", "-p", min=0,

@@ -27,7 +27,7 @@ app = typer.Typer(add_completion=False)
 @with_cluster
 def tail(
     cluster: Cluster,
-    topics: Annotated[list[str], typer.Argument(metavar="TOPIC...", show_default=False,
+    topics: Annotated[list[str], typer.Argument(metavar="TOPIC", show_default=False,
         help="T1 is all of it, T1:P2 a partition by name, T1:3 by number")],
     lines: Annotated[int, typer.Option("-n", min=0, help="How many of those that are there already")] = 10,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Go on as they come")] = True,

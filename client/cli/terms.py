@@ -131,6 +131,7 @@ def ending_clean() -> Generator[None]:
     with _terminated_as_interrupted() as received:
         try:
             yield
+            sys.stdout.flush()  # here, where a reader that went is told from other ends
         except KeyboardInterrupt:
             raise typer.Exit(EXIT_SIGNAL + (received[-1] if received else signal.SIGINT)) from None
         except BrokenPipeError:

@@ -82,7 +82,7 @@ def describe(cluster: Cluster, topic: Name, as_json: Json = False) -> None:
 @with_cluster
 def delete(
     cluster: Cluster,
-    topics: Annotated[list[str], typer.Argument(metavar="TOPIC...", show_default=False)],
+    topics: Annotated[list[str], typer.Argument(metavar="TOPIC", show_default=False)],
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:

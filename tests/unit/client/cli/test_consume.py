@@ -68,6 +68,20 @@ class ConsumeTest(unittest.TestCase):
         starts = [how["start"] for _, how in FakeConsumer.made]
         self.assertEqual(starts, [{("T1", 0): 3, ("T1", 1): 0}, {("T1", 0): 5, ("T1", 1): 0}])
 
+    def test_a_file_that_does_not_fit_the_topic_any_more(self) -> None:
+        path = str(self.directory / "out")
+        self.assertEqual(self.run_with("T1", "-e", "-o", path)[0], 0)
+        for held, group, code, words in (
+            ([Offsets(0, 2), Offsets(0, 0)], (), 1, "made anew"),
+            ([Offsets(0, 2), Offsets(0, 0)], ("-g", "g"), 1, "made anew"),
+            ([Offsets(0, 5)], (), 1, "made anew"),
+            ([Offsets(7, 9), Offsets(0, 0)], (), 1, "T1:0 begins at 7, behind 5"),
+            ([Offsets(5, 5), Offsets(0, 0)], ("-g", "g"), 0, "goes on"),
+        ):
+            self.admin.logs["T1"] = held
+            done, _, err = self.run_with("T1", "-e", "-o", path, *group)
+            self.assertEqual((done, words in err), (code, True), err)
+
     def test_how_the_consumer_is_made(self) -> None:
         path = str(self.directory / "out")
         for arguments, start, group in (

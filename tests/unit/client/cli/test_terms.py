@@ -41,11 +41,15 @@ class EndTest(unittest.TestCase):
         self.assertEqual((ended.exception.exit_code, signal.getsignal(signal.SIGTERM)), (143, before))
 
     def test_a_reader_that_went_is_no_error(self) -> None:
+        for flushed in (True, False):
+            self.went(flushed)
+
+    def went(self, flushed: bool) -> None:
         code = (
             "import os, sys\nfrom client.cli.terms import ending_clean\nimport typer\n"
             "os.close(1); r, w = os.pipe(); os.close(r); os.dup2(w, 1)\n"
             "app = typer.Typer()\n@app.command()\ndef run():\n"
-            "    with ending_clean():\n        print('x' * 100000, flush=True)\napp()"
+            f"    with ending_clean():\n        print('x' * 100, flush={flushed})\napp()"
         )
         done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, check=False, timeout=30)
         self.assertEqual((done.returncode, done.stderr), (141, b""))
