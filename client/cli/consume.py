@@ -96,8 +96,8 @@ def _source(cluster: Cluster, topics: list[str], group: str, start: Any) -> Gene
 
 
 def check_still_there(cluster: Cluster, following: Mapping[Place, int], alone: bool) -> None:
-    """Raises BadPosition where a topic was made anew, so that offsets say nothing, or where retention took what a reader
-    `alone` has not read."""
+    """Raises BadPosition where a topic was made anew, so that offsets say nothing, or where retention took what a
+    reader `alone` has not read."""
     with cluster.admin() as admin:
         for topic in sorted({topic for topic, _ in following}):
             held = admin.offsets(topic)
