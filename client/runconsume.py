@@ -9,6 +9,7 @@ or was killed is taken up where it was (DIR/consumer_{id}.offsets).
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 if __package__ in (None, ""):  # run by its path: its folder's files must not stand in for the library's
@@ -42,8 +43,8 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def consume(options: argparse.Namespace, notices: Notices) -> None:
     wanted = parse_all(options.topics)
-    calls = QueueCalls(options.broker)
-    with LineFile(options.log_loc / f"consumer_{options.id}.txt") as file:
+    path = options.log_loc / f"consumer_{options.id}.txt"
+    with closing(QueueCalls(options.broker)) as calls, LineFile(path) as file:
         address = bootstrap(calls, notices)
         if address is None:
             HttpToFile(calls, wanted, file, options.timeout, notices).run()

@@ -8,6 +8,7 @@ Reads DIR/producer_{id}.txt. A run that was killed is taken up where it was (DIR
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 if __package__ in (None, ""):  # run by its path: its folder's files must not stand in for the library's
@@ -49,13 +50,13 @@ def produce(options: argparse.Namespace, notices: Notices) -> None:
     lines = parse_lines(text, topics)
     if not lines:
         return
-    calls = QueueCalls(options.broker)
-    address = bootstrap(calls, notices)
-    if address is None:
-        produce_http.produce(calls, lines, len(topics), options.pace, notices)
-    else:
-        record = path.with_suffix(".offsets")
-        produce_kafka.produce(address, lines, len(topics), record, options.pace, notices)
+    with closing(QueueCalls(options.broker)) as calls:
+        address = bootstrap(calls, notices)
+        if address is None:
+            produce_http.produce(calls, lines, len(topics), options.pace, notices)
+        else:
+            record = path.with_suffix(".offsets")
+            produce_kafka.produce(address, lines, len(topics), record, options.pace, notices)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -113,7 +113,8 @@ class Consumer:
         self._stopped.set()
 
     def close(self) -> None:
-        """Commits what was handed out, leaves the group, ends the connections. A second close does nothing."""
+        """Commits what was handed out (unless enable_auto_commit is off), leaves the group, ends the connections. A
+        second close does nothing."""
         self._close(in_peace=True)
 
     def __iter__(self) -> Self:

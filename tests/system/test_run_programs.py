@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 SERVERS = 3
 LINES = 240
 KILL_AT = (20, 70, 120, 170)
-"""The consumer's file has so many lines when both programs are killed; a server too, the second time."""
+"""The consumer's file has so many lines when both programs are killed; a server too the second time, and all of them
+the third time."""
 PATIENCE_S = 90.0
 
 
@@ -73,8 +74,9 @@ class RunProgramsTest(unittest.TestCase):
         (self.folder / "producer_1.txt").write_text(text)
         return words
 
-    def kill_a_server(self) -> None:
-        os.kill(self.system.children("replica")[0]["pid"], signal.SIGKILL)
+    def kill_servers(self, count: int) -> None:
+        for child in self.system.children("replica")[:count]:
+            os.kill(child["pid"], signal.SIGKILL)
 
     def has(self, file: Path) -> Any:
         return lambda: file.exists()
@@ -91,8 +93,7 @@ class RunProgramsTest(unittest.TestCase):
             wait_until(lambda least=count: len(self.lines()) >= least, PATIENCE_S, f"{count} lines")
             self.end(consumer)
             self.end(producer)
-            if round_ == 1:
-                self.kill_a_server()
+            self.kill_servers((0, 1, SERVERS, 0)[round_])
             consumer = self.start("runconsume.py", topics, "--timeout", "8")
             producer = self.start("runproduce.py", topics, "--pace", "0.1")
         self.assertEqual(producer.wait(PATIENCE_S), 0, self.said.read_text())
