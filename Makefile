@@ -10,7 +10,7 @@ COMPILED_TESTS := tests/unit/wire tests/unit/loadbalancer/aio tests/conformance 
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-unittest test-slow check format readme bench fast test-fast bench-door bench-queue profile-door analysis drills drills-docker drills-queue chaos clean
+.PHONY: help setup setup-dev up build docker-up down restart reload status events logs ps test test-unittest test-slow check format readme bench fast test-fast bench-door bench-queue profile-door analysis drills drills-docker drills-queue chaos demo clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ logs: ## The replicas' own logs, as they grow
 
 ps: setup ## Our processes and their memory
 	@$(BIN)/carousel ps --state-dir $(STATE)
+
+demo: setup ## Two producers, two consumers, and who got what; in the running system, or one of its own
+	@$(BIN)/python -m client.examples.demo --state-dir $(STATE) $(ARGS)
 
 test: setup-dev ## All everyday tests
 	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup -m "not slow"

@@ -80,6 +80,13 @@ class Admin:
         first, after = self._listed(places, RAW.OffsetSpec.earliest()), self._listed(places, RAW.OffsetSpec.latest())
         return {place[1]: Offsets(first[place], after[place]) for place in places}
 
+    def offsets_at(self, name: str, timestamp_ms: int) -> dict[int, int | None]:
+        """For each partition the offset of the first message that is not older than this; None where there is none.
+        Raises TopicNotFound, Unreachable."""
+        places = [(name, one.partition) for one in self.describe_topic(name).partitions]
+        found = self._listed(places, RAW.OffsetSpec.for_timestamp(timestamp_ms))
+        return {place[1]: offset if offset >= 0 else None for place, offset in found.items()}
+
     def partition_names(self, name: str) -> tuple[str, ...]:
         """What the HTTP interface calls a topic's partitions, by their numbers: the names they were given, else `P1`
         for the first, and so on. Raises TopicNotFound, Unreachable."""
@@ -117,6 +124,20 @@ class Admin:
             return []
         first, end = self._listed(places, RAW.OffsetSpec.earliest()), self._listed(places, RAW.OffsetSpec.latest())
         return [lag_of(place, committed.get(place), first[place], end[place]) for place in places]
+
+    def set_offsets(self, group: str, offsets: Mapping[tuple[str, int], int]) -> None:
+        """Commits these for a group that has no members; one that is not there is made. Raises Refused where it has
+        members, TimedOut."""
+        places = [TopicPartition(*place, offset) for place, offset in offsets.items()]
+        asked = [confluent_kafka.ConsumerGroupTopicPartitions(group, places)]
+        doing = f"setting the offsets of {group}"
+        self._do(doing, lambda s: self._raw.alter_consumer_group_offsets(asked, request_timeout=s))
+
+    def delete_group(self, name: str) -> None:
+        """Deletes a group that has no members, with its offsets. Raises GroupNotFound, Refused where it has members,
+        TimedOut."""
+        doing = f"deleting group {name}"
+        self._do(doing, lambda s: self._raw.delete_consumer_groups([name], request_timeout=s))
 
     def configs(self, topic: str) -> dict[str, ConfigValue]:
         """A topic's configs by name, those that nobody set included. Raises TopicNotFound, Unreachable."""

@@ -97,6 +97,11 @@ class Consumer:
         """For each partition being read, the offset that its next message will get."""
         return self._open().ends()
 
+    def reached(self) -> dict[Place, int]:
+        """For each partition that is at its end, the offset at which there is nothing more yet. Between the last
+        message and the end may lie what is none (a transaction's marker), so positions alone don't tell."""
+        return self._open().reached
+
     @property
     def caught_up(self) -> bool:
         """Whether everything that was there has been handed out: each partition being read was at its end when it was

@@ -61,7 +61,7 @@ class Reading:
         self._done: dict[Place, int] = {}
         self._stored_at = 0.0
         self._chunk: deque[Any] = deque()
-        self._at_end: set[Place] = set()
+        self._at_end: dict[Place, int] = {}
         reset = checked_start(start, group, self._wanted)
         with told_as_ours("making a consumer"):
             self._raw = confluent_kafka.Consumer(consumer_config(bootstrap, group, reset, overrides), logger=LOGGER)
@@ -101,7 +101,12 @@ class Reading:
     @property
     def caught_up(self) -> bool:
         """Whether each partition was at its end when it was last heard of, and nothing waits to be taken."""
-        return not self._chunk and self._at_end.issuperset(self.assignment())
+        return not self._chunk and self._at_end.keys() >= set(self.assignment())
+
+    @property
+    def reached(self) -> dict[Place, int]:
+        """For each partition that is at its end, the offset there; none while something waits to be taken."""
+        return {} if self._chunk else dict(self._at_end)
 
     def settle(self) -> None:
         """What was handed out is done."""
@@ -146,7 +151,7 @@ class Reading:
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
         """The next message of this partition is the one at `offset`; what was fetched of it already is dropped."""
-        self._at_end.discard((topic, partition))
+        self._at_end.pop((topic, partition), None)
         self._chunk = deque(one for one in self._chunk if (one.topic(), one.partition()) != (topic, partition))
         with told_as_ours(f"seeking in {topic}"):
             self._raw.seek(TopicPartition(topic, partition, offset))
@@ -198,9 +203,9 @@ class Reading:
             error = one.error()
             if error is None:
                 self._chunk.append(one)
-                self._at_end.discard((one.topic(), one.partition()))
+                self._at_end.pop((one.topic(), one.partition()), None)
             elif error.name() == "_PARTITION_EOF":
-                self._at_end.add((one.topic(), one.partition()))
+                self._at_end[one.topic(), one.partition()] = one.offset()
             elif error.name() not in TRANSIENT and failed is None:
                 failed = as_ours(error, f"reading {one.topic() or ''}".rstrip())
         if failed is not None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from loadbalancer.cli.attached import Commands
 from loadbalancer.cli.flags import settings_markdown, with_setting_flags
 from loadbalancer.cli.remote import NotRunning, Remote, RemoteError, state_dir_of_env_file, tell_supervisor
 from loadbalancer.cli.tables import cluster_table, event_line, process_table, ring_table
@@ -20,7 +21,7 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="A front door and a queue that look after themselves.",
 )  # fmt: skip
 # Tables are made to fit 80 columns. Where names are long the terminal wraps the line, so that no word is cut.
