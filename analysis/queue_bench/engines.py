@@ -5,6 +5,7 @@ import http.client
 import importlib
 import os
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Generator
@@ -18,7 +19,7 @@ from analysis.queue_bench.loads import PRODUCTS
 from analysis.queue_bench.plans import Where
 from analysis.running import Running, running, wait_until
 
-START_S: Final = 60.0
+START_S: Final = 120.0
 REGISTERED_S: Final = 10.0
 FIRST: Final = "first"
 
@@ -61,7 +62,10 @@ def topics(product: str) -> Topics:
 
 
 def until_first_ack(where: Where, synced: bool) -> None:
-    """As soon as it takes a topic and a message. Raises TimeoutError with the last refusal."""
+    """As soon as it takes a topic and a message; before its port is open nobody asks, as that takes CPU from it. Raises
+    TimeoutError with the last refusal."""
+    host, _, port = where.address.partition(":")
+    wait_until(lambda: _listens(host, int(port)), START_S, f"a listener on {where.address}")
     asked, is_made, refusal = topics(where.product), False, ""
 
     def acknowledged() -> bool:
@@ -80,6 +84,12 @@ def until_first_ack(where: Where, synced: bool) -> None:
         wait_until(acknowledged, START_S, "the first message")
     except TimeoutError as error:
         raise TimeoutError(f"{error}: {refusal}") from error
+
+
+def _listens(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection((host, port), 1):
+        return True
+    return False
 
 
 @contextlib.contextmanager

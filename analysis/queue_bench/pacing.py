@@ -43,5 +43,10 @@ def latency(took_s: Sequence[float]) -> dict[str, float]:
     return {"p50_us": percentile(ordered, 0.5) * 1e6, "p99_us": percentile(ordered, 0.99) * 1e6}
 
 
+def one_by_one(took_s: Sequence[float]) -> dict[str, float]:
+    """The metrics of messages that were sent one after another: their rate is what their times say."""
+    return {**latency(took_s), "rate": len(took_s) / sum(took_s)}
+
+
 def warmed(took_s: Sequence[float]) -> Sequence[float]:
     return took_s[int(len(took_s) * WARM) :]

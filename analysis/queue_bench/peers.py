@@ -43,11 +43,13 @@ RABBIT: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """How to start a server: its command, what is added to our environment, what must run beside it."""
+    """How to start a server: its command, what is added to our environment, what must run beside it, and what the
+    kernel calls the process that is the server, where that is a child of the command's (it has others, for moments)."""
 
     command: Sequence[str]
     environment: Mapping[str, str]
     beside: Sequence[str] = ()
+    server: str = ""
 
 
 Prepare = Callable[[Path, int, bool], Program]
@@ -124,6 +126,7 @@ def prepare_rabbitmq(directory: Path, port: int, synced: bool) -> Program:
         [str(RABBIT)],
         {name: str(value) for name, value in environment.items()},
         ("epmd", "-port", str(names), "-address", "127.0.0.1"),
+        "beam.smp",
     )
 
 
@@ -156,20 +159,25 @@ def peer(name: str, synced: bool, parent: Path) -> Generator[Engine]:
         program = PREPARED[name](directory, port, synced)
         begun = time.monotonic()
         with contextlib.ExitStack() as stack:
-            pids = [stack.enter_context(_running(program.command, program.environment, directory))]
-            if program.beside:
-                pids.append(stack.enter_context(_running(program.beside, program.environment, directory)))
+            commands = [command for command in (program.beside, program.command) if command]
+            pids = [stack.enter_context(_running(command, program.environment, directory)) for command in commands]
             where = Where(name, f"127.0.0.1:{port}")
             try:
                 until_first_ack(where, synced)
             except TimeoutError as error:
                 raise RuntimeError(f"{name}: {error}\n{(directory / 'said').read_text()[-4000:]}") from error
             yield Engine(
-                name, where, synced, time.monotonic() - begun, directory, lambda: tree(pids[0]),
+                name, where, synced, time.monotonic() - begun, directory, lambda: _servers(pids[-1], program.server),
                 lambda: [pid for root in pids for pid in tree(root)],
             )  # fmt: skip
     finally:
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _servers(root: int, called: str) -> list[int]:
+    if not called:
+        return [root]
+    return [pid for pid in tree(root) if Path(f"/proc/{pid}/comm").read_text().strip() == called]
 
 
 @contextlib.contextmanager

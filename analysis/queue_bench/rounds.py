@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,7 +23,6 @@ from analysis.queue_bench.scenarios import Load, Scenario
 from analysis.queue_bench.syncs import Syncs, counted
 
 LOAD_S: Final = 300.0
-END_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +62,14 @@ def _all_loads(scenario: Scenario, engine: Engine, number: int, scale: float) ->
 
 
 def _measure(scenario: Scenario, load: Load, engine: Engine, number: int, topic: str, count: int) -> Measurement:
-    asked = asks(scenario, load, engine.where, topic, count)
-    os.sync()
     servers, everything = engine.servers(), engine.everything()
+    os.sync()
     with contextlib.ExitStack() as stack:
+        clients = stack.enter_context(ready(asks(scenario, load, engine.where, topic, count)))
         syncs = stack.enter_context(counted(servers, engine.directory))
         lag = stack.enter_context(Lag(engine.system)) if load.kind.startswith(HTTP) else None
         before = cpu_times(everything)
-        told = together(asked)
+        told = told_by(clients)
         after = cpu_times(everything)
     if engine.servers() != servers:
         raise RuntimeError(f"{engine.name}: a server was started anew while it was measured")
@@ -94,45 +93,59 @@ def _disk(syncs: Syncs, count: int) -> dict[str, float]:
     return {name: value / count * 1e3 for name, value in counts.items() if value is not None}
 
 
-def together(asked: Sequence[Ask]) -> list[Told]:
-    """What the clients said, each in a process of its own; none begins before all are ready. Raises RuntimeError."""
-    processes: list[subprocess.Popen[str]] = []
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client's process, and what it was asked."""
+
+    ask: Ask
+    process: "subprocess.Popen[str]"
+
+    def failed(self, why: str) -> RuntimeError:
+        return RuntimeError(f"{self.ask.kind} at {self.ask.address}: {why[-2000:]}")
+
+
+@contextlib.contextmanager
+def ready(asked: Sequence[Ask]) -> Generator[list[Client]]:
+    """A process for each, all ready to begin; they are gone afterwards. Raises RuntimeError with a client's words."""
+    clients: list[Client] = []
     try:
         for ask in asked:
-            processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "analysis.queue_bench.loads", ask.json()],
-                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                )
-            )  # fmt: skip
-        for ask, process in zip(asked, processes, strict=True):
-            _await_ready(ask, process)
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-        deadline = time.monotonic() + LOAD_S
-        return [_ended(ask, process, deadline) for ask, process in zip(asked, processes, strict=True)]
+            command = [sys.executable, "-m", "analysis.queue_bench.loads", ask.json()]
+            pipe = subprocess.PIPE
+            clients.append(Client(ask, subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)))
+        for client in clients:
+            _await_ready(client)
+        yield clients
     finally:
-        for process in processes:
-            if process.poll() is None:
-                process.kill()
-            process.communicate()
+        for client in clients:
+            client.process.kill()
+        for client in clients:
+            client.process.communicate()
 
 
-def _await_ready(ask: Ask, process: "subprocess.Popen[str]") -> None:
-    assert process.stdout is not None
-    if process.stdout.readline().strip() != READY:
-        process.kill()
-        _, errors = process.communicate()
-        raise RuntimeError(f"{ask.kind} at {ask.address}: {errors[-2000:]}")
+def _await_ready(client: Client) -> None:
+    """Nothing comes after that line before the client is told to begin, so no word of it is left in the buffer."""
+    assert client.process.stdout is not None
+    if client.process.stdout.readline().strip() != READY:
+        client.process.kill()
+        raise client.failed(client.process.communicate()[1])
 
 
-def _ended(ask: Ask, process: "subprocess.Popen[str]", deadline: float) -> Told:
+def told_by(clients: Sequence[Client]) -> list[Told]:
+    """Let all begin, and wait for what they say. Raises RuntimeError."""
+    for client in clients:
+        assert client.process.stdin is not None
+        client.process.stdin.write("\n")
+        client.process.stdin.flush()
+    deadline = time.monotonic() + LOAD_S
+    return [_ended(client, deadline) for client in clients]
+
+
+def _ended(client: Client, deadline: float) -> Told:
     try:
-        output, errors = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
+        output, errors = client.process.communicate(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
-        raise RuntimeError(f"{ask.kind} at {ask.address}: not within {LOAD_S} s") from error
-    if process.returncode:
-        raise RuntimeError(f"{ask.kind} at {ask.address}: {errors[-2000:]}")
+        raise client.failed(f"not within {LOAD_S} s") from error
+    if client.process.returncode:
+        raise client.failed(errors)
     return told_from(output)

@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 import uvloop
 
 from analysis.queue_bench.asked import Ask, Load, shares
-from analysis.queue_bench.pacing import late_s, latency, stamped, ticks, warmed
+from analysis.queue_bench.pacing import late_s, latency, one_by_one, stamped, ticks, warmed
 
 PATIENCE_S: Final = 60.0
 WARM: Final = 200
@@ -101,8 +101,9 @@ async def _consume(ask: Ask, ready: Ready, session: Session) -> Mapping[str, flo
 
 
 async def _sync(ask: Ask, ready: Ready, session: Session) -> Mapping[str, float]:
+    await _one_by_one(ask, session, 0, WARM)
     ready()
-    return latency((await _one_by_one(ask, session, 0, WARM + ask.count))[WARM:])
+    return one_by_one(await _one_by_one(ask, session, 0, ask.count))
 
 
 async def _one_by_one(ask: Ask, session: Session, number: int, count: int) -> list[float]:

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Produ
 from confluent_kafka.admin import AdminClient, NewTopic  # pyright: ignore[reportPrivateImportUsage]
 
 from analysis.queue_bench.asked import Ask, Load, shares
-from analysis.queue_bench.pacing import late_s, latency, stamped, ticks, warmed
+from analysis.queue_bench.pacing import late_s, latency, one_by_one, stamped, ticks, warmed
 
 PATIENCE_S: Final = 60.0
 TOPIC_S: Final = 30.0
@@ -109,8 +109,7 @@ def produce(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
 
 def sync(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
     """One message after another, each waiting for its ack."""
-    ready()
-    return latency(_one_by_one(ask, 0, WARM, ask.count))
+    return one_by_one(_one_by_one(ask, 0, WARM, ask.count, ready))
 
 
 def waiting(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
@@ -140,16 +139,14 @@ def waiting(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
     return latency(took)
 
 
-def _one_by_one(
-    ask: Ask, number: int, warm: int, count: int, warmed_up: Callable[[], object] | None = None
-) -> Sequence[float]:
-    """Seconds of each of `count` sends to partition `number`, after `warm` others."""
+def _one_by_one(ask: Ask, number: int, warm: int, count: int, warmed_up: Callable[[], object]) -> Sequence[float]:
+    """Seconds of each of `count` sends to partition `number`, after `warm` others and a call of `warmed_up`."""
     acks = Acks()
     producer = acks.producer(ask.address, **AT_ONCE)
     partition, value = number % ask.partitions, b"x" * ask.size
     took: list[float] = []
     for done in range(warm + count):
-        if done == warm and warmed_up is not None:
+        if done == warm:
             warmed_up()
         begun = time.perf_counter()
         producer.produce(ask.topic, value, on_delivery=acks.told, partition=partition)

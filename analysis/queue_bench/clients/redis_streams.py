@@ -16,7 +16,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
 from analysis.queue_bench.asked import Ask, Load, shares
-from analysis.queue_bench.pacing import late_s, latency, stamped, ticks, warmed
+from analysis.queue_bench.pacing import late_s, latency, one_by_one, stamped, ticks, warmed
 
 PIPELINE: Final = 1000
 READ: Final = 10_000
@@ -87,15 +87,17 @@ def _items(answer: Any) -> Sequence[tuple[bytes, Any]]:
 
 
 def sync(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
-    ready()
     name, message = streams(ask.topic, 1)[0], {BODY: b"x" * ask.size}
     took: list[float] = []
     with _redis(ask.address) as redis:
-        for _ in range(WARM + ask.count):
+        for _ in range(WARM):
+            redis.xadd(name, message)
+        ready()
+        for _ in range(ask.count):
             begun = time.perf_counter()
             redis.xadd(name, message)
             took.append(time.perf_counter() - begun)
-    return latency(took[WARM:])
+    return one_by_one(took)
 
 
 def waiting(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.queue_bench.pacing import late_s, latency, stamped, ticks, warmed
+from analysis.queue_bench.pacing import late_s, latency, one_by_one, stamped, ticks, warmed
 
 
 class TicksTest(unittest.TestCase):
@@ -38,4 +38,5 @@ class StampTest(unittest.TestCase):
     def test_latency(self) -> None:
         self.assertEqual(latency([0.003, 0.001, 0.002]), {"p50_us": 2000.0, "p99_us": 3000.0})
         self.assertEqual(latency([]), {"p50_us": 0.0, "p99_us": 0.0})
+        self.assertEqual(one_by_one([0.25, 0.25]), {"p50_us": 250e3, "p99_us": 250e3, "rate": 4.0})
         self.assertEqual(list(warmed(list(range(20)))), list(range(2, 20)))
