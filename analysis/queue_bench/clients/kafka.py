@@ -180,6 +180,8 @@ def crowd_produce(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
     acks = Acks()
     producers = [acks.producer(ask.address, **{"queue.buffering.max.messages": QUEUED}) for _ in range(ask.clients)]
     value = b"x" * ask.size
+    for producer in producers:
+        producer.list_topics(ask.topic, PATIENCE_S)
     ready()
     for place in range(ask.count):
         partition = place % ask.partitions
@@ -236,6 +238,7 @@ def crowd_consume(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
     consumers = [_consumer(ask.address) for _ in range(ask.clients)]
     for number, consumer in enumerate(consumers):
         own = range(number, ask.partitions, ask.clients)
+        consumer.list_topics(ask.topic, PATIENCE_S)
         consumer.assign([TopicPartition(ask.topic, partition, 0) for partition in own])
     ready()
     seen, deadline = 0, time.monotonic() + PATIENCE_S
