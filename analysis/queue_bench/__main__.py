@@ -137,7 +137,7 @@ class Bench:
     def _able(self, scenario: Scenario, up: Sequence[Engine]) -> list[Engine]:
         able = [one for one in up if any(one.name in load.engines for load in scenario.loads)]
         if scenario.name == HTTP and able and not has_http(able[0]):
-            self._skip("http: GET /topics is 404, the interface is not there")
+            self._skip("http: POST /producer/register is 404, the interface is not there")
             return []
         return able
 

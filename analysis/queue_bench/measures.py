@@ -13,12 +13,13 @@ OURS: Final = "carousel"
 KAFKA: Final = "kafka"
 PEERS: Final = tuple(engine for engine in ENGINES if engine != OURS)
 METRICS: Final = (
-    "rate", "mb_s", "p50_us", "p99_us", "server_cpu", "system_cpu", "client_cpu", "pss_bytes", "start_s", "syncs",
-    "flushes", "lag_ms",
+    "rate", "mb_s", "p50_us", "p99_us", "server_cpu", "system_cpu", "client_cpu", "pss_bytes",
+    "system_pss_bytes", "start_s", "syncs", "flushes", "lag_ms",
 )  # fmt: skip
 """Messages (or calls) a second; MB of messages a second; latencies; CPU in seconds for a million messages, of the
-processes that hold the queue, of all that were started for it, of the client; their proportional set size; from start
-to the first acknowledged message; sync calls and flushes of the device for a thousand messages; control's loop lag."""
+processes that hold the queue, of all that were started for it, of the client; proportional set size of the former two;
+from start to the first acknowledged message; sync calls and flushes of the device for a thousand messages; how late
+control's loop was, at the worst."""
 RATIOS: Final = tuple(metric for metric in METRICS if metric not in ("mb_s", "syncs", "flushes", "lag_ms"))
 """Those of which a ratio says something."""
 START: Final = "start"

@@ -81,6 +81,7 @@ def _measure(scenario: Scenario, load: Load, engine: Engine, number: int, topic:
             "server_cpu": spent(before, of_servers).run_s / count * 1e6,
             "system_cpu": spent(before, after).run_s / count * 1e6,
             "pss_bytes": pss_of(servers),
+            "system_pss_bytes": pss_of(everything),
             **_disk(syncs, count),
             **({"lag_ms": lag.worst_s * 1e3} if lag is not None else {}),
         },

@@ -26,6 +26,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "system_cpu": "all CPU",
     "client_cpu": "client CPU",
     "pss_bytes": "PSS MB",
+    "system_pss_bytes": "all PSS MB",
     "start_s": "start s",
     "syncs": "syncs/1000",
     "flushes": "flushes/1000",
@@ -59,7 +60,7 @@ def number(metric: str, value: float | None) -> str:
     """As people read it; "" where there is none."""
     if value is None:
         return ""
-    if metric == "pss_bytes":
+    if metric.endswith("_bytes"):
         return f"{value / 1e6:,.0f}"
     small = metric in ("server_cpu", "system_cpu", "client_cpu", "start_s", "syncs", "flushes") and value < 100
     return f"{value:.2f}" if small else f"{value:,.0f}"
