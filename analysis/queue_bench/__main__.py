@@ -5,7 +5,7 @@
 
 One server each, all up at the same time and asked in turns, each by the Python client that its users would take; data
 on the same file system, durability set alike. An engine that is not installed is left out, and the reason is told.
-Rates and CPU mean something only on a machine that has nothing else to do.
+Rates and CPU mean something only on a machine that has nothing else to do. It exits with 1 if a load failed.
 """
 
 import json
@@ -57,6 +57,8 @@ def main(
         json_path.write_text(json.dumps(figures, indent=1) + "\n")
         if figures["ratios"]:
             draw(figures, json_path.with_suffix(".png"))
+    if bench.failed:
+        raise typer.Exit(1)
 
 
 def chosen(text: str, known: Sequence[str]) -> list[str]:
@@ -69,7 +71,7 @@ def chosen(text: str, known: Sequence[str]) -> list[str]:
 
 
 class Bench:
-    """What was measured so far, and what could not be: `skipped` has a reason for each."""
+    """What was measured so far; `skipped`: what can't be measured here, `failed`: what went wrong, each in words."""
 
     def __init__(self, names: Sequence[str], count: int, scale: float, parent: Path) -> None:
         self._names = names
@@ -78,6 +80,7 @@ class Bench:
         self._parent = parent
         self.made: list[Measurement] = []
         self.skipped: list[str] = []
+        self.failed: list[str] = []
 
     def measure(self, scenarios: Sequence[Scenario], synced: bool) -> None:
         """All that are `synced` alike, on engines that stay up."""
@@ -87,7 +90,7 @@ class Bench:
             up = list(self._started(stack, synced))
             for scenario in scenarios:
                 if able := self._able(scenario, up):
-                    for one in rounds(scenario, able, self._count, self._scale):
+                    for one in rounds(scenario, able, self._count, self._scale, self._fail):
                         self._keep(one)
 
     def start_more(self) -> None:
@@ -108,6 +111,7 @@ class Bench:
             "scale": self._scale,
             "fdatasync_us": fdatasync_us,
             "skipped": self.skipped,
+            "failed": self.failed,
             "measurements": [asdict(one) for one in self.made],
             "ratios": [asdict(ratio) for ratio in ratios],
         }
@@ -145,6 +149,10 @@ class Bench:
         self.skipped.append(reason)
         print(f"left out: {reason}", file=sys.stderr, flush=True)
 
+    def _fail(self, why: str) -> None:
+        self.failed.append(why)
+        print(f"FAILED: {why}", file=sys.stderr, flush=True)
+
     def _keep(self, one: Measurement) -> None:
         self.made.append(one)
         values = ", ".join(f"{name} {number(name, value)}" for name, value in one.values.items())
@@ -164,6 +172,8 @@ def show(bench: Bench, fdatasync_us: float) -> None:
     console.print(f"fdatasync of 4 KiB: {fdatasync_us:.0f} µs; counts of syncs: {counts}", markup=False)
     for reason in bench.skipped:
         console.print(f"left out: {reason}", markup=False)
+    for reason in bench.failed:
+        console.print(f"FAILED: {reason}", markup=False)
 
 
 if __name__ == "__main__":

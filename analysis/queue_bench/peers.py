@@ -175,9 +175,12 @@ def peer(name: str, synced: bool, parent: Path) -> Generator[Engine]:
 
 
 def _servers(root: int, called: str) -> list[int]:
-    if not called:
-        return [root]
-    return [pid for pid in tree(root) if Path(f"/proc/{pid}/comm").read_text().strip() == called]
+    """The first that is called so: what it starts has its name too until it is something else."""
+    for pid in tree(root) if called else ():
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/comm").read_text().strip() == called:
+                return [pid]
+    return [root]
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,18 +37,22 @@ class Measurement:
     values: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
-def rounds(scenario: Scenario, engines: Sequence[Engine], count: int, scale: float = 1.0) -> Iterator[Measurement]:
-    """One measurement after another, as they are made, each of `scale` of the scenario's messages. Raises RuntimeError
-    with the client's words if a load fails."""
+def rounds(
+    scenario: Scenario, engines: Sequence[Engine], count: int, scale: float, failed: Callable[[str], None]
+) -> Iterator[Measurement]:
+    """One measurement after another, as they are made, each of `scale` of the scenario's messages. A load that fails is
+    told to `failed`, with the client's words, and has no measurement."""
     named = {engine.name: engine for engine in engines}
     for engine in engines:
-        list(_all_loads(scenario, engine, -1, scale / 10))
+        list(_all_loads(scenario, engine, -1, scale / 10, failed))
     for number in range(count):
         for name in turned(list(named), number):
-            yield from _all_loads(scenario, named[name], number, scale)
+            yield from _all_loads(scenario, named[name], number, scale, failed)
 
 
-def _all_loads(scenario: Scenario, engine: Engine, number: int, scale: float) -> Iterator[Measurement]:
+def _all_loads(
+    scenario: Scenario, engine: Engine, number: int, scale: float, failed: Callable[[str], None]
+) -> Iterator[Measurement]:
     made: set[str] = set()
     for load in scenario.loads:
         if engine.name in load.engines:
@@ -56,7 +60,10 @@ def _all_loads(scenario: Scenario, engine: Engine, number: int, scale: float) ->
             if topic not in made:
                 engine.create_topic(topic, scenario.partitions)
                 made.add(topic)
-            yield _measure(scenario, load, engine, number, topic, load.count_for(engine.name, scale))
+            try:
+                yield _measure(scenario, load, engine, number, topic, load.count_for(engine.name, scale))
+            except RuntimeError as error:
+                failed(f"{engine.name}, {scenario.name}, {load.kind}, round {number + 1}: {error}")
     for topic in made:
         engine.delete_topic(topic, scenario.partitions)
 

@@ -48,17 +48,17 @@ class RoundsTest(unittest.TestCase):
         return Measurement(scenario.name, load.kind, number, one.name)
 
     def test_each_round_begins_with_another_engine(self) -> None:
-        made = list(rounds(SCENARIOS["1k"], [engine("carousel"), engine("kafka")], 2, 0.1))
+        made = list(rounds(SCENARIOS["1k"], [engine("carousel"), engine("kafka")], 2, 0.1, self.fail))
         order = [(one.round, one.engine) for one in made if one.load == "produce"]
         self.assertEqual(order, [(0, "carousel"), (0, "kafka"), (1, "kafka"), (1, "carousel")])
 
     def test_warmed_up_by_a_tenth_that_is_not_told(self) -> None:
-        made = list(rounds(SCENARIOS["1k"], [engine("kafka")], 1, 0.1))
+        made = list(rounds(SCENARIOS["1k"], [engine("kafka")], 1, 0.1, self.fail))
         self.assertEqual({one.round for one in made}, {0})
         self.assertEqual([(number, count) for _, _, number, _, count in self.measured][::2], [(-1, 3000), (0, 30_000)])
 
     def test_consumers_find_what_was_produced_and_topics_go(self) -> None:
-        list(rounds(SCENARIOS["100b-12"], [engine("kafka")], 1, 0.1))
+        list(rounds(SCENARIOS["100b-12"], [engine("kafka")], 1, 0.1, self.fail))
         topics = {(number, kind): topic for _, kind, number, topic, _ in self.measured}
         self.assertEqual(topics[0, "produce"], topics[0, "consume"])
         self.assertEqual(len(set(topics.values())), 4)
@@ -67,7 +67,21 @@ class RoundsTest(unittest.TestCase):
         self.assertEqual(self.topics.said[0][1:], ("kafka:1", topics[-1, "produce"], 12, False))
 
     def test_an_engine_is_asked_only_what_it_can(self) -> None:
-        self.assertEqual(list(rounds(SCENARIOS["tools"], [engine("redis")], 1)), [])
+        self.assertEqual(list(rounds(SCENARIOS["tools"], [engine("redis")], 1, 1.0, self.fail)), [])
+
+    def test_a_load_that_fails_is_told_and_the_others_go_on(self) -> None:
+        told: list[str] = []
+
+        def measure(scenario: Scenario, load: Load, one: Engine, number: int, topic: str, count: int) -> Measurement:
+            if load.kind == "produce":
+                raise RuntimeError("no ack")
+            return self.measure(scenario, load, one, number, topic, count)
+
+        with patch.object(rounds_module, "_measure", measure):
+            made = list(rounds(SCENARIOS["1k"], [engine("kafka")], 1, 0.1, told.append))
+        self.assertEqual([one.load for one in made], ["consume"])
+        self.assertEqual(told[1], "kafka, 1k, produce, round 1: no ack")
+        self.assertEqual([said[0] for said in self.topics.said], ["create", "delete", "create", "delete"])
 
 
 class ClientsTest(unittest.TestCase):
