@@ -7,7 +7,7 @@ from typing import Final
 from analysis.queue_bench.asked import Ask, Told, shares
 from analysis.queue_bench.scenarios import CROWD, HTTP_CLIENTS, PACE, WAITING, Load, Scenario
 
-PROCESSES: Final = 4
+PROCESSES: Final = 2
 """Among which the producers that wait are shared: 64 threads of one Python process wait for its lock, not for acks."""
 TOOLS: Final = "tools-"
 HTTP: Final = "http-"

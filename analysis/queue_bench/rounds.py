@@ -1,6 +1,7 @@
 """The rounds: the engines take turns, in each round another begins; all stay up, idle while another is asked.
 
-An engine is warmed up once by a tenth of a scenario before the first round. A topic for each time, so that none finds
+An engine is warmed up once by a tenth of a scenario before the first of several rounds (a single one only shows that
+all works). A topic for each time, so that none finds
 what another left, and it is gone afterwards. What was written for one engine is on disk before the next one is asked.
 """
 
@@ -43,7 +44,7 @@ def rounds(
     """One measurement after another, as they are made, each of `scale` of the scenario's messages. A load that fails is
     told to `failed`, with the client's words, and has no measurement."""
     named = {engine.name: engine for engine in engines}
-    for engine in engines:
+    for engine in engines if count > 1 else ():
         list(_all_loads(scenario, engine, -1, scale / 10, failed))
     for number in range(count):
         for name in turned(list(named), number):
