@@ -5,7 +5,7 @@ What each does before an ack:
 | | not synced | synced |
 |---|---|---|
 | Redis | `appendonly`, `appendfsync no`: written to the append-only file | `appendfsync always`: fdatasync, one for all commands of a turn of its loop |
-| JetStream | in the server's buffer, written soon | `sync_interval: always`, from version 2.10; Debian 12's 2.9 has no such thing and is left out |
+| JetStream | written to the stream's file | `sync_interval: always`, from version 2.10; Debian 12's 2.9 has no such thing and is left out |
 | RabbitMQ | a classic queue of version 2: written, no sync | a quorum queue: its Raft log is synced, one for all that came meanwhile |
 """  # noqa: E501
 
