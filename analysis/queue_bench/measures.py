@@ -138,6 +138,11 @@ def outcomes(measurements: Sequence[Measurement], ratios: Sequence[Ratio]) -> li
     return made
 
 
+def unmeasured(found: Sequence[Outcome]) -> list[Aim]:
+    """The aims without an outcome."""
+    return [aim for aim in AIMS if aim not in {one.aim for one in found}]
+
+
 def _own(measurements: Sequence[Measurement], aim: Aim) -> list[float]:
     chosen = [m for m in measurements if (m.scenario, m.load, m.engine) == (aim.scenario, aim.load, OURS)]
     return [m.values[aim.metric] for m in chosen if aim.metric in m.values]

@@ -6,7 +6,7 @@ from typing import Any, Final
 from analysis.queue_bench.measures import KAFKA, OURS, START, Ratio, loads_of, median, outcomes
 from analysis.queue_bench.rounds import Measurement
 from analysis.queue_bench.scenarios import ENGINES
-from analysis.queue_bench.show import HEADINGS, NAMES, goal, load_of, number, spread, what_of
+from analysis.queue_bench.show import HEADINGS, NAMES, bound, load_of, number, spread, what_of
 
 PEERS: Final = ("redis", "jetstream", "rabbitmq")
 
@@ -74,7 +74,7 @@ def _goals(made: Sequence[Measurement], ratios: Sequence[Ratio]) -> str:
         return f"All {len(found)} goals are met." if found else ""
     words = [
         f"{what_of(one.aim.scenario)}: {load_of(one.aim.scenario, one.aim.load)}, {HEADINGS[one.aim.metric]}"
-        f"{f' over {NAMES[one.aim.peer]}' if one.aim.peer else ''} {one.median:.2f} ({goal(one)})"
+        f"{f' over {NAMES[one.aim.peer]}' if one.aim.peer else ''} {one.median:.2f} ({bound(one.aim.goal)})"
         for one in missed
     ]
     return f"{len(found) - len(missed)} of {len(found)} goals are met. Not met: {'; '.join(words)}."

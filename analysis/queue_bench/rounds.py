@@ -55,18 +55,26 @@ def _all_loads(
     scenario: Scenario, engine: Engine, number: int, scale: float, failed: Callable[[str], None]
 ) -> Iterator[Measurement]:
     made: set[str] = set()
-    for load in scenario.loads:
-        if engine.name in load.engines:
-            topic = f"{scenario.name}-{number + 1}-{load.topic or load.kind}"
+    for load in [one for one in scenario.loads if engine.name in one.engines]:
+        topic = f"{scenario.name}-{number + 1}-{load.topic or load.kind}"
+        what = f"{engine.name}, {scenario.name}, {load.kind}, round {number + 1}"
+        with _told_to(failed, what):
             if topic not in made:
                 engine.create_topic(topic, scenario.partitions)
                 made.add(topic)
-            try:
-                yield _measure(scenario, load, engine, number, topic, load.count_for(engine.name, scale))
-            except RuntimeError as error:
-                failed(f"{engine.name}, {scenario.name}, {load.kind}, round {number + 1}: {error}")
+            yield _measure(scenario, load, engine, number, topic, load.count_for(engine.name, scale))
     for topic in made:
-        engine.delete_topic(topic, scenario.partitions)
+        with _told_to(failed, f"{engine.name}, {topic}, deletion"):
+            engine.delete_topic(topic, scenario.partitions)
+
+
+@contextlib.contextmanager
+def _told_to(failed: Callable[[str], None], what: str) -> Generator[None]:
+    """Five client libraries raise what they like, and an hour's measurements are not lost for one of them."""
+    try:
+        yield
+    except Exception as error:
+        failed(f"{what}: {error!r}" if not isinstance(error, RuntimeError) else f"{what}: {error}")
 
 
 def _measure(scenario: Scenario, load: Load, engine: Engine, number: int, topic: str, count: int) -> Measurement:

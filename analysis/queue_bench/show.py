@@ -5,6 +5,7 @@ from typing import Final
 
 from rich.table import Table
 
+from analysis.door_bench.measures import Goal
 from analysis.queue_bench.measures import (
     METRICS,
     PEERS,
@@ -13,6 +14,7 @@ from analysis.queue_bench.measures import (
     Ratio,
     loads_of,
     median,
+    unmeasured,
 )
 from analysis.queue_bench.rounds import Measurement
 from analysis.queue_bench.scenarios import ENGINES, SCENARIOS
@@ -86,23 +88,25 @@ def spread(ratio: Ratio | Outcome) -> str:
 
 
 def goals_table(found: Sequence[Outcome]) -> Table:
-    """Issue 7's goals, each met or not."""
+    """Issue 7's goals, each met, not met, or not measured in this run."""
     table = Table(title="Goals", title_justify="left")
     for heading in ("scenario", "load", "what", "over", "goal", "median (quartiles)", ""):
         table.add_column(heading)
     for outcome in found:
         aim = outcome.aim
         table.add_row(
-            what_of(aim.scenario), load_of(aim.scenario, aim.load), HEADINGS[aim.metric], aim.peer, goal(outcome),
+            what_of(aim.scenario), load_of(aim.scenario, aim.load), HEADINGS[aim.metric], aim.peer, bound(aim.goal),
             spread(outcome), "met" if outcome.met else "NOT MET",
         )  # fmt: skip
+    for aim in unmeasured(found):
+        what = what_of(aim.scenario), load_of(aim.scenario, aim.load), HEADINGS[aim.metric]
+        table.add_row(*what, aim.peer, bound(aim.goal), "", "not measured")
     return table
 
 
-def goal(outcome: Outcome) -> str:
-    """The bound, `≥ 1` or `≤ 0.5`."""
-    aim = outcome.aim.goal
-    return f"≥ {aim.at_least:g}" if aim.at_least else f"≤ {aim.at_most:g}"
+def bound(goal: Goal) -> str:
+    """`≥ 1` or `≤ 0.5`."""
+    return f"≥ {goal.at_least:g}" if goal.at_least else f"≤ {goal.at_most:g}"
 
 
 def what_of(scenario: str) -> str:

@@ -84,6 +84,12 @@ class RoundsTest(unittest.TestCase):
         self.assertEqual(told[0], "kafka, 1k, produce, round 1: no ack")
         self.assertEqual([said[0] for said in self.topics.said], ["create", "delete"])
 
+    def test_a_topic_that_can_not_be_made_is_told_too(self) -> None:
+        told: list[str] = []
+        self.topics.create = lambda *_: {}["topic"]  # raises KeyError
+        self.assertEqual(list(rounds(SCENARIOS["1k"], [engine("kafka")], 1, 0.1, told.append)), [])
+        self.assertEqual([one.partition(": ")[2] for one in told], ["KeyError('topic')"] * 2)
+
 
 class ClientsTest(unittest.TestCase):
     def test_one_that_fails_says_why(self) -> None:

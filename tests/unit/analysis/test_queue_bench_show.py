@@ -34,6 +34,7 @@ class ShowTest(unittest.TestCase):
     def test_goals_are_met_or_not(self) -> None:
         text = self.printed(goals_table(outcomes(ALL, all_ratios(ALL))))
         self.assertIn("NOT MET", text)
+        self.assertRegex(text, r"POST /producer/produce .* not measured")
         self.assertRegex(text, r"to the first acknowledged message .* ≤ 0.3 .* met")
 
     def test_numbers(self) -> None:
