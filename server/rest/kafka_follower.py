@@ -1,0 +1,58 @@
+"""Follows the internal topics by librdkafka's consumer. A thread polls it; the loop gets what has come in one call."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from server.rest import kafka_settings
+from server.rest.cluster import Record
+from server.rest.view_follower import PARTITION
+
+POLL_S: Final = 0.5
+MAX_BATCH: Final = 1000
+"""Records in one call to the loop: some milliseconds of it, while a server reads all of them at its start."""
+
+_END: Final = KafkaError._PARTITION_EOF  # pyright: ignore[reportPrivateUsage] -- librdkafka's own codes are spelt so
+
+
+class KafkaFollower:
+    """Made on the loop's thread; tells at once from the first records on."""
+
+    def __init__(self, bootstrap: str, topics: Iterable[str], told: Callable[[Sequence[Record]], None]) -> None:
+        self._consumer = Consumer(kafka_settings.follower(bootstrap))
+        self._consumer.assign([TopicPartition(topic, PARTITION, 0) for topic in topics])
+        self._told = told
+        self._loop = asyncio.get_running_loop()
+        self._is_ending = False
+        self._thread = threading.Thread(target=self._poll, name="http-queue-follower", daemon=True)
+        self._thread.start()
+
+    def _poll(self) -> None:
+        while not self._is_ending:
+            first = self._consumer.poll(POLL_S)
+            if first is None:
+                continue
+            records = [_record(message) for message in (first, *self._consumer.consume(MAX_BATCH, 0))]
+            self._hand_over([record for record in records if record is not None])
+        self._consumer.close()
+
+    def _hand_over(self, records: Sequence[Record]) -> None:
+        if records and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._told, records)
+
+    async def close(self) -> None:
+        self._is_ending = True
+        await asyncio.to_thread(self._thread.join)
+
+
+def _record(message: Any) -> Record | None:
+    """None: an error, which librdkafka gets over."""
+    error = message.error()
+    if error is None:
+        return Record(message.topic(), message.offset(), message.key(), message.value())
+    if error.code() == _END:
+        return Record(message.topic(), message.offset(), None, None, is_end=True)
+    return None
