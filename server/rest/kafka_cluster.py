@@ -26,6 +26,8 @@ NAME_S: Final = 1.0
 """How long a server may take to say its name; one that doesn't is shown by the last that it said, or its address."""
 AGAIN_S: Final = 0.05
 """Between two questions for offsets: an election takes some tenths of a second."""
+NEW_S: Final = 0.5
+"""How long a partition that was just made may not be known to the broker that is asked."""
 GRACE_S: Final = 1.0
 """How much longer than librdkafka's own limit we wait for it."""
 
@@ -105,14 +107,18 @@ class KafkaCluster:
         return await self._offsets(topic, partitions, _admin.OffsetSpec.earliest())
 
     async def _offsets(self, topic: str, partitions: frozenset[int], spec: Any) -> dict[int, int]:
-        """Asked again while a leader changes: a fenced one's answer, or none."""
+        """Asked again while a leader changes (a fenced one answers, or none), or what was just made isn't known."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + ASK_S
+        began = loop.time()
         while True:
+            left_s = began + ASK_S - loop.time()
             try:
-                return await self._ask_offsets(topic, partitions, spec, max(AGAIN_S, deadline - loop.time()))
+                return await self._ask_offsets(topic, partitions, spec, max(AGAIN_S, left_s))
             except Away:
-                if loop.time() + AGAIN_S > deadline:
+                if left_s < AGAIN_S:
+                    raise
+            except NoTopic:
+                if loop.time() > began + NEW_S:
                     raise
             await asyncio.sleep(AGAIN_S)
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from confluent_kafka import KafkaException, Producer
 
 from server.rest import kafka_settings
-from server.rest.cluster import Away
+from server.rest.cluster import ASK_S, Away, NoTopic
 from server.rest.kafka_errors import fault
 
 POLL_S: Final = 0.5
@@ -58,6 +58,19 @@ class KafkaProducer:
 
     async def send(self, topic: str, partition: int, value: bytes, key: bytes | None) -> int:
         """The record's offset once it is acknowledged. Raises BadCall."""
+        try:
+            return await self._send(topic, partition, value, key)
+        except NoTopic:  # or one that has just been made: librdkafka looks at a topic's metadata every five minutes
+            await self._look_at(topic)
+            return await self._send(topic, partition, value, key)
+
+    async def _look_at(self, topic: str) -> None:
+        try:
+            await asyncio.to_thread(self._handle.producer.list_topics, topic, ASK_S)
+        except KafkaException as error:
+            raise fault(error, topic) from None
+
+    async def _send(self, topic: str, partition: int, value: bytes, key: bytes | None) -> int:
         waiter: asyncio.Future[int] = self._loop.create_future()
         told = partial(self._delivered, waiter)
         try:

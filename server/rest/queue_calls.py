@@ -152,7 +152,7 @@ class QueueCalls:
         topic, partition = registration.topic, registration.partition
         if partition is None:
             return await self._produce_in_turn(producer_id, topic, message)
-        if await self._table.count(topic) <= partition:
+        if await self._table.count(topic, partition + 1) <= partition:
             raise NoTopic(topic)
         await self._cluster.produce(topic, partition, message)
         return success(told.produced(topic, registration.part))

@@ -36,11 +36,11 @@ class TopicTable:
         await self._follower.caught_up(NAMES_TOPIC)
         return await self._with({topic: self._least(topic) for topic in self._follower.view.names})
 
-    async def count(self, topic: str) -> int:
-        """How many partitions it has; 0: there is no such topic, for this interface."""
+    async def count(self, topic: str, wanted: int = 0) -> int:
+        """How many partitions it has; 0: there is no such topic, for this interface. `wanted`: so many there were."""
         if is_hidden(topic):
             return 0
-        least = self._least(topic)
+        least = self._least(topic, wanted)
         kept = 0 if self._kept is None or _now() - self._kept_at > KEPT_S else len(self._kept.leaders.get(topic, ()))
         return kept if kept and kept >= least else len((await self._with({topic: least})).leaders.get(topic, ()))
 
@@ -55,9 +55,9 @@ class TopicTable:
                 return found
             await asyncio.sleep(PAUSE_S)
 
-    def _least(self, topic: str) -> int:
-        """How many partitions it must have, by its names; 0 if they have been waited for in vain."""
-        least = self._follower.view.least_partitions(topic)
+    def _least(self, topic: str, wanted: int = 0) -> int:
+        """How many partitions it must have, by its names or `wanted`; 0 if they have been waited for in vain."""
+        least = max(wanted, self._follower.view.least_partitions(topic))
         return least if least > self._in_vain.get(topic, 0) else 0
 
     async def names(self, topic: str) -> Sequence[str]:

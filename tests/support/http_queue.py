@@ -240,6 +240,22 @@ class HttpQueueTable(unittest.TestCase):
         expected = [got(text, topic, ("P1", "P2", "other")[at % 3], at // 3) for at, text in enumerate("abcdefghi")]
         self.assertEqual(taken, [*expected, empty(consumer, topic, "*")])
 
+    def test_a_partition_made_later(self) -> None:
+        """Every replica has written to the topic, and knows it as it was."""
+        queue, topic = self.queue, self.made("P1")
+        old = self.registered("producer", topic, "P1")
+        every = self.registered("consumer", topic)
+        for _ in queue.addresses:
+            self.assertEqual(queue.produce(old, "x"), [fine(f"{topic}xP1:Success")])
+            self.assertEqual(queue.consume(every)[1]["message"], "x")
+        self.made("late")
+        consumer, producer = self.registered("consumer", topic, "late"), self.registered("producer", topic, "late")
+        for at, _ in enumerate(queue.addresses):
+            self.assertEqual(queue.produce(producer, str(at)), [fine(f"{topic}xlate:Success")])
+        for at, _ in enumerate(queue.addresses):
+            self.assertEqual(queue.consume(consumer), got(str(at), topic, "late", at))
+            self.assertEqual(queue.consume(every), got(str(at), topic, "late", at))
+
     def test_nothing_twice_and_all_of_it(self) -> None:
         queue, topic = self.queue, self.made("P1", "P2")
         producer, consumer = self.registered("producer", topic), self.registered("consumer", topic)

@@ -36,6 +36,8 @@ class KafkaProducerTest(unittest.IsolatedAsyncioTestCase):
         self.fake(mock.Mock(side_effect=KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))))
         with self.assertRaises(NoTopic):
             await self.producer.send("T", 9, b"x", None)
+        librdkafka = self.producer._handle.producer
+        self.assertEqual((librdkafka.list_topics.call_count, librdkafka.produce.call_count), (1, 2))
 
     async def test_acknowledgments_come_in_bunches_from_another_thread(self) -> None:
         waiters = [self.loop.create_future() for _ in range(50)]

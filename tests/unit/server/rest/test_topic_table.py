@@ -46,6 +46,16 @@ class TopicTableTest(unittest.IsolatedAsyncioTestCase):
         names, metadata = await asyncio.gather(*asking)
         self.assertEqual((names, len(metadata.leaders["T"])), (("P1", "late"), 2))
 
+    async def test_a_partition_that_is_known_from_elsewhere(self) -> None:
+        self.topics.make("T", 1)
+        self.assertEqual(await self.table.count("T", 1), 1)
+        asking = asyncio.create_task(self.table.count("T", 2))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.assertFalse(asking.done())
+        self.topics.make("T", 2)
+        self.assertEqual(await asking, 2)
+
     async def test_a_topic_that_is_gone_is_waited_for_once(self) -> None:
         self.name("T", 0, "P1")
         with mock.patch.object(topic_table, "LAG_S", 0.001):
