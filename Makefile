@@ -63,7 +63,7 @@ ps: setup ## Our processes and their memory
 	@$(BIN)/carousel ps --state-dir $(STATE)
 
 test: setup-dev ## All everyday tests
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadgroup -m "not slow"
 
 test-unittest: setup-dev ## The unit twins by unittest's own discovery, warnings as errors
 	@$(BIN)/python -W error tests/discover.py

@@ -128,12 +128,16 @@ def end_move(partition: Partition, is_live: IsLive) -> Partition:
 
 
 def call_off(partition: Partition) -> Partition:
-    """Back to what was before the move; who was added and is in sync already stays until then out of the ISR."""
-    added = partition.adding
-    replicas, isr = (
-        tuple(member for member in members if member not in added) for members in (partition.replicas, partition.isr)
+    """Back to what was before the move; who was added and is in sync already stays until then out of the ISR.
+
+    Unless none of the others is in it: then who was added has what they lack, and stays a replica (R11)."""
+    added, isr = set(partition.adding), set(partition.isr)
+    gone = added if isr - added else added - isr - set(partition.elr)
+    replicas, isr, elr = (
+        tuple(member for member in members if member not in gone)
+        for members in (partition.replicas, partition.isr, partition.elr)
     )
-    return _changed(partition, replicas=replicas, isr=isr, adding=(), removing=())
+    return _changed(partition, replicas=replicas, isr=isr, elr=elr, adding=(), removing=())
 
 
 def _led(partition: Partition, leader: int, **fields: Any) -> Partition:

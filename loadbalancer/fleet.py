@@ -119,7 +119,9 @@ class Fleet:
     def probe_targets(self) -> list[ProbeTarget]:
         """Whom to ask for a heartbeat now."""
         return [
-            ProbeTarget(place.name, instance.handle, instance.host, instance.port, eager=place.state is State.STARTING)
+            ProbeTarget(
+                place.name, instance.handle, instance.host, instance.port, place.state is State.STARTING, place.node_id
+            )
             for place in self._roster.places.values()
             if (instance := place.instance) is not None and self._is_probed(place)
         ]
@@ -263,11 +265,24 @@ class Fleet:
         place.streak = longer(place.streak, event.ok)
         state = verdict(place.state, place.streak, self._settings.fall, self._settings.rise)
         if state is State.DEAD and place.state is not State.DEAD:
-            self._give_up(place, f"{-place.streak} heartbeats failed: {event.reason}", now)
+            self._fell(place, event, now)
         elif state is not place.state:
             self._roster.shift(place, state, event.reason or "answers its heartbeat", now)
             if state is State.HEALTHY and place.healthy_since is None:
                 place.healthy_since = now
+
+    def _fell(self, place: Place, event: Probed, now: float) -> None:
+        """R7: out of routing at once, and ended when its silence has lasted; one such end at a time."""
+        reason = f"{-place.streak} heartbeats failed: {event.reason}"
+        patience = self._settings.alive_fall if event.alive else self._settings.kill_fall
+        if -place.streak >= patience and not (patience and self._is_ending_one()):
+            self._give_up(place, reason, now)
+        elif not place.mute:
+            self._roster.mute(place, reason, now)
+
+    def _is_ending_one(self) -> bool:
+        """Whether one that was given up still lives."""
+        return any(place.state is State.DEAD and place.instance is not None for place in self._roster.places.values())
 
     def _give_up(self, place: Place, reason: str, now: float) -> None:
         """It lives, but is of no use."""

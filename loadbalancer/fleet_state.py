@@ -54,11 +54,16 @@ class FleetSettings:
 
     `queue`: replicas hold the queue's data, and a leaver stays until it holds none; `leave_timeout_s` is how long an
     /rm waits for that. `queue_slots` is how many of the front door's ports lead to a single server.
+
+    `kill_fall` and `alive_fall`: how many failures in a row end a replica, without and with another sign of life, where
+    that is more than `fall`, which then takes it out of routing only (R7).
     """
 
     replicas: int = 3
     max_replicas: int = 64
     fall: int = 2
+    kill_fall: int = 0
+    alive_fall: int = 0
     rise: int = 1
     start_timeout_s: float = 30.0
     drain_timeout_s: float = 30.0
@@ -81,9 +86,11 @@ class Place:
 
     `instance` is None while a spawn is under way (starting) or nothing is there (dead). `deadline` is when
     the present state runs out: starting gives up, dead tries again, draining is cut. `streak` counts probe
-    answers in a row, good ones up, bad ones down. `reason` is why it is in its state, for people.
+    answers in a row, good ones up, bad ones down; `deaths` those in a row, `failed_starts` how many of the last of them
+    came before it was healthy. `reason` is why it is in its state, for people.
     `joining`: an /add under way brought it, it is not in the layout yet. `leaving`: an /rm wants it gone, but the
-    queue's data is moved away first; until then it serves, and is replaced if it dies.
+    queue's data is moved away first; until then it serves, and is replaced if it dies. `mute`: it answers no heartbeat,
+    and is out of routing, but not yet given up.
     """
 
     node_id: int
@@ -96,11 +103,13 @@ class Place:
     joining: bool = False
     leaving: bool = False
     stopping: bool = False
+    mute: bool = False
     instance: Instance | None = None
     deadline: float | None = None
     streak: int = 0
     healthy_since: float | None = None
     deaths: int = 0
+    failed_starts: int = 0
     reason: str = ""
     slot: int = -1
 
@@ -111,7 +120,7 @@ class Place:
 
     @property
     def routable(self) -> bool:
-        return self.state in ROUTABLE and not self.drained and not self.joining
+        return self.state in ROUTABLE and not self.drained and not self.joining and not self.mute
 
     @property
     def spawning(self) -> bool:

@@ -50,13 +50,14 @@ class Exited:
 @dataclass(frozen=True, slots=True)
 class Probed:
     """One heartbeat's outcome. `late`: control's own loop lagged meanwhile, so a failure proves nothing
-    (R7)."""
+    (R7). `alive`: it was heard otherwise just now."""
 
     name: str
     handle: str
     ok: bool
     reason: str = ""
     late: bool = False
+    alive: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +196,18 @@ class Note:
     reason: str
 
 
-Effect = Adopt | Ended | Publish | Spawn | Stop | Kill | Discard | Answer | Note
+@dataclass(frozen=True, slots=True)
+class Muted:
+    """The node answers no heartbeat: others shall lead what they can. Not `mute`: it answers again. (For the queue.)"""
+
+    node_id: int
+    mute: bool
+
+
+Effect = Adopt | Ended | Muted | Publish | Spawn | Stop | Kill | Discard | Answer | Note
 
 ORDER: dict[type[Effect], int] = {
-    Adopt: 0, Ended: 1, Publish: 1, Spawn: 2, Stop: 2, Kill: 2, Discard: 2, Answer: 3, Note: 4
+    Adopt: 0, Ended: 1, Muted: 1, Publish: 1, Spawn: 2, Stop: 2, Kill: 2, Discard: 2, Answer: 3, Note: 4
 }  # fmt: skip
 """Effects of one step go out in this order: a replica is out of routing before it is killed, and nobody is
 told before it is so. (The shell commits `dump()` before all of them: R4.) Stable: Spawn, Stop and Kill stay

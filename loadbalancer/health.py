@@ -5,10 +5,16 @@ One schedule serves all replicas (a thread each would be 64 stacks to say "200")
 failures in a row, because one lost answer is noise; the first already makes the replica suspect, which
 people see and routing does not. A busy machine delays small requests by hundreds of ms: failures met while
 control's own loop lagged count for nothing.
+
+A replica that holds data of the queue is not killed for that alone: a machine that is short of CPU (measured: 0.9 s
+for a heartbeat under a full-rate producer, nearly all of it spent waiting for a core) would kill one server after the
+other, and each start costs more of it. So `fall` failures take it out of routing, and only KILL_S of silence ends it
+(cluster-rules R7), or ALIVE_S where it is heard otherwise meanwhile: its loop then runs, if slowly.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
 
 from loadbalancer.fleet_state import State
 
@@ -16,8 +22,16 @@ INTERVAL_S = 0.5
 STARTING_INTERVAL_S = 0.05
 """A newcomer is asked often: each 50 ms saved is 50 ms less with a replica too few. A refused connection
 costs ~0.1 ms."""
+KILL_S = 2.0
+ALIVE_S = 10.0
+"""Answering control and nobody else for so long isn't slowness."""
 BEAT_S = 0.05
 LATE_S = 0.1
+
+
+def falls_within(seconds: float, interval_s: float, fall: int) -> int:
+    """How many failures in a row span so long, heartbeats being `interval_s` apart; `fall` at least."""
+    return max(fall, 1 + ceil(seconds / interval_s))
 
 
 def longer(streak: int, ok: bool) -> int:
@@ -50,6 +64,7 @@ class ProbeTarget:
     host: str
     port: int
     eager: bool
+    node_id: int = 0
 
 
 class Schedule:

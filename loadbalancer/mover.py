@@ -3,7 +3,9 @@
 A move is written into the partition itself (`adding`, `removing`), so a control that starts finds it and goes on, and
 which moves are still to begin follows from the image alone: a leaver gives all that it has, a newcomer that is not
 `welcomed` gets what the ring gives it, a topic gets the replicas that it wishes for as servers join. Nothing else
-moves; in particular no partition goes back to where the ring would put it today.
+moves; in particular no partition goes back to where the ring would put it today. Newcomers that come together (an /add
+of several, a first start) get their shares together, up to AWAIT_S after the first: what goes to one of them is not
+moved on to the next.
 
 The leader copies nothing: newcomers follow it as any follower does, it asks for them to be taken into the ISR when
 they have caught up, and then `elections.end_move` hands over and lets the old ones go, in one record. A leaver's last
@@ -12,12 +14,16 @@ replica is therefore never given up before another has all of it.
 
 from collections import deque
 from collections.abc import Collection
+from typing import Final
 
 from loadbalancer import elections
 from loadbalancer.placement import place
 from loadbalancer.queue_ledger import Ledger
 from loadbalancer.queue_words import Members
 from wire.cluster import NO_LEADER, Partition
+
+AWAIT_S: Final = 3.0
+"""A server registers some 0.5 s after its start. Longer than this and one isn't coming."""
 
 
 class Mover:
@@ -28,6 +34,10 @@ class Mover:
         self._max_moves = max_moves
         self._waiting: deque[tuple[str, int]] = deque()
         self._stale = True
+        self._moving: set[tuple[str, int]] = set()
+        self._coming: frozenset[int] = frozenset()
+        self._await_until = 0.0
+        self._awaits = False
 
     @property
     def waiting(self) -> int:
@@ -38,20 +48,45 @@ class Mover:
         """Servers or topics have come, gone or changed."""
         self._stale = True
 
-    def settle(self, members: Members) -> None:
+    def deadline(self) -> float | None:
+        """When newcomers get their shares though others are still to come."""
+        return self._await_until if self._awaits else None
+
+    def settle(self, members: Members, now: float) -> None:
         """Do what can be done now."""
         self._end_ready()
+        self._await_others(members, now)
         if self._stale:
             self._stale = False
             self._call_off(members)
             self._plan(members)
+        self._plan_ended(members)
         self._begin(members)
         self._welcome(members)
+
+    def _await_others(self, members: Members, now: float) -> None:
+        brokers = self._ledger.image.brokers
+        absent = members.wanted - self._ledger.live()
+        coming = frozenset(node_id for node_id in absent if node_id not in brokers or not brokers[node_id].welcomed)
+        if coming - self._coming:
+            self._await_until = now + AWAIT_S
+        awaits = bool(coming) and now < self._await_until
+        self._stale = self._stale or awaits != self._awaits
+        self._coming, self._awaits = coming, awaits
 
     def _plan(self, members: Members) -> None:
         partitions = self._ledger.image.partitions.values()
         hosts, newcomers = self._hosts(members), self._newcomers(members)
         self._waiting = deque(p.key for p in partitions if self._target(p, members, hosts, newcomers) is not None)
+
+    def _plan_ended(self, members: Members) -> None:
+        """What was on the move when it was planned last may have to go on: to where it went is leaving by now."""
+        known, ended = self._ledger.image.partitions, self._moving - self._ledger.moving
+        self._moving = set(self._ledger.moving)
+        partitions = [known[key] for key in sorted(ended - set(self._waiting)) if key in known]
+        if partitions:
+            hosts, newcomers = self._hosts(members), self._newcomers(members)
+            self._waiting += [p.key for p in partitions if self._target(p, members, hosts, newcomers) is not None]
 
     def _begin(self, members: Members) -> None:
         if not self._waiting:
@@ -96,6 +131,9 @@ class Mover:
         return members.wanted & self._ledger.live()
 
     def _newcomers(self, members: Members) -> frozenset[int]:
+        """Who is to get its share now."""
+        if self._awaits:
+            return frozenset()
         brokers = self._ledger.image.brokers
         return frozenset(node_id for node_id in self._hosts(members) if not brokers[node_id].welcomed)
 

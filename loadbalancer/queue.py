@@ -39,6 +39,7 @@ from loadbalancer.queue_words import (
     Gone,
     IsrWish,
     Members,
+    Muted,
     QueueSettings,
     Refuse,
     Refused,
@@ -83,11 +84,13 @@ class Queue:
         self._members: Members | None = None
         self._ended: dict[int, str | None] = {}  # node id: the incarnation that is over (None: none was known)
         self._stopping: set[int] = set()
+        self._mute: set[int] = set()
         self._applied: dict[int, int] = {}
         self._effects: list[Effect] = []
         self._retry_at: float | None = None
         self._last: list[Effect] = []
         self._lost = lost
+        self._joined = 0  # the version with which the last server came to take part
         self._founded = image.version <= FIRST_RECORDS
         self._granted: set[int] = set()  # by us, to servers that the image may have forgotten since
 
@@ -114,10 +117,16 @@ class Queue:
             return self._members.wanted | self._members.leaving | self._members.joining
         return frozenset(node for partition in self.image.partitions.values() for node in partition.replicas)
 
+    def is_whole(self) -> bool:
+        """Whether all wanted servers take part, and each of them knows it of all: whichever a client asks lists all."""
+        if self._members is None or self._lost or not self._members.wanted <= self._ledger.live():
+            return False
+        return all(self._applied.get(node_id, -1) >= self._joined for node_id in self._members.wanted)
+
     def deadline(self) -> float | None:
         """When the next Tick is due; None: never."""
-        times = [at for at in (self._retry_at, self._commands.deadline()) if at is not None]
-        return min(times, default=None)
+        times = (self._retry_at, self._commands.deadline(), self._mover.deadline())
+        return min((at for at in times if at is not None), default=None)
 
     def view(self) -> dict[str, Any]:
         """Numbers for people and for /metrics: {"topics", "partitions", "offline", "under_replicated",
@@ -177,6 +186,8 @@ class Queue:
                 self._mover.replan()
             case Ended():
                 self._end(event.node_id)
+            case Muted():
+                (self._mute.add if event.mute else self._mute.discard)(event.node_id)
             case Applied():
                 self._apply(event.node_id, event.incarnation, event.version)
             case Gone():
@@ -216,7 +227,9 @@ class Queue:
     def _settle(self, members: Members, now: float) -> None:
         for node_id in self._ended:
             self._fence(node_id)
-        self._mover.settle(members)
+        for node_id in self._mute:
+            self._move_off(node_id, keep_min=True)
+        self._mover.settle(members, now)
         gone = self._ledger.image.brokers.keys() - members.wanted - members.leaving - members.joining
         for node_id in sorted(gone - self.holders() if gone else gone):
             self._ledger.put([{"type": "broker_gone", "node_id": node_id}])
@@ -243,6 +256,7 @@ class Queue:
         self._note_registration(event, epoch, lost)
         self._ended.pop(event.node_id, None)
         self._stopping.discard(event.node_id)
+        self._mute.discard(event.node_id)
         self._mover.replan()
         return epoch
 
@@ -266,7 +280,8 @@ class Queue:
 
     def _note_registration(self, event: Registered, epoch: int, lost: bool) -> None:
         about = f"node {event.node_id}"
-        self._ledger.note("broker-registered", about, f"epoch {epoch}, stopped {event.stop}")
+        before = "for the first time" if event.previous_epoch < 0 else f"stopped {event.stop.replace('_', ' ')}"
+        self._ledger.note("broker-registered", about, f"epoch {epoch}, {before}")
         if lost:
             reason = "a new directory, an old copy, or a crash with unsynced writes: out of every ISR and ELR"
             self._ledger.note("broker-disk-distrusted", about, reason)
@@ -281,6 +296,7 @@ class Queue:
         self._applied[node_id] = version
         if broker.fenced and version >= broker.epoch:
             self._ledger.put([replace(broker, fenced=False, served=broker.epoch).record()])
+            self._joined = self.image.version
             self._elect(self._ledger.on(node_id))
             self._mover.replan()
 
@@ -294,6 +310,7 @@ class Queue:
     def _end(self, node_id: int) -> None:
         broker = self._ledger.broker(node_id)
         self._ended[node_id] = broker.incarnation if broker else None
+        self._mute.discard(node_id)
 
     def _is_over(self, broker: Broker) -> bool:
         return self._ended.get(broker.node_id) == broker.incarnation
@@ -318,16 +335,24 @@ class Queue:
         self._elect(without)
 
     def _elect(self, partitions: list[Partition]) -> None:
-        ledger, is_live = self._ledger, self._can_lead()
+        ledger = self._ledger
         ledger.put_partitions(
-            elections.settle_elr(
-                elections.elect(partition, is_live, unclean=ledger.unclean(partition)), ledger.min_isr(partition)
-            )
-            for partition in partitions
+            elections.settle_elr(self._elected(partition), ledger.min_isr(partition)) for partition in partitions
         )
 
+    def _elected(self, partition: Partition) -> Partition:
+        """One that answers nobody leads on where nobody else can without a loss: it may only be slow."""
+        unclean = self._ledger.unclean(partition)
+        if not self._mute:
+            return elections.elect(partition, self._can_lead(), unclean=unclean)
+        elected = elections.elect(partition, self._can_lead())
+        if elected.leader != NO_LEADER:
+            return elected
+        can_lead = self._ledger.live() - self._stopping
+        return elections.elect(partition, can_lead.__contains__, unclean=unclean)
+
     def _can_lead(self) -> elections.IsLive:
-        live = self._ledger.live() - self._stopping
+        live = self._ledger.live() - self._stopping - self._mute
         return live.__contains__
 
     # --- what servers ask
@@ -348,12 +373,18 @@ class Queue:
     def _hand_over(self, node_id: int) -> None:
         """Before a server stops: whatever another in-sync replica can lead, it leads now."""
         self._stopping.add(node_id)
-        is_live = self._can_lead()
+        self._move_off(node_id)
+
+    def _move_off(self, node_id: int, *, keep_min: bool = False) -> None:
+        """Always safe: who is in sync has everything, and a leader that is cut off acknowledges nothing alone (R1).
+        `keep_min`: not where too few would be in sync then."""
+        ledger, is_live = self._ledger, self._can_lead()
         shared = [
-            partition for partition in self._ledger.on(node_id)
+            partition for partition in ledger.on(node_id)
             if node_id in partition.isr and any(map(is_live, partition.isr))
+            and not (keep_min and len(partition.isr) <= ledger.min_isr(partition))
         ]  # fmt: skip
-        self._elect([elections.without(partition, node_id, self._ledger.min_isr(partition)) for partition in shared])
+        self._elect([elections.without(partition, node_id, ledger.min_isr(partition)) for partition in shared])
 
     def _current(self, node_id: int, epoch: int) -> Broker:
         broker = self._ledger.broker(node_id)
@@ -414,8 +445,8 @@ class Queue:
         broker = self._ledger.broker(node_id)
         if broker is None or (epoch not in (-1, broker.epoch) and not already):
             raise Refused(E.INELIGIBLE_REPLICA, f"epoch {epoch} of node {node_id} is not the current one")
-        if not already and (broker.fenced or self._is_over(broker) or node_id in self._stopping):
-            raise Refused(E.INELIGIBLE_REPLICA, f"node {node_id} is fenced, or stops")
+        if not already and (broker.fenced or self._is_over(broker) or node_id in self._stopping | self._mute):
+            raise Refused(E.INELIGIBLE_REPLICA, f"node {node_id} is fenced, stops, or answers nobody")
 
 
 def _isr_answer(number: int, code: E, partition: Partition | None) -> dict[str, Any]:

@@ -1,15 +1,18 @@
 """Clients' commands about topics, as they come to control: each part is done or refused for itself, as in Kafka.
 
 A command that makes partitions is answered when their leaders serve: when every one of them has applied the version
-that names it, or ANSWER_S later. Kafka's own topics wait up to AWAIT_S for the servers that are still to register,
-since where their partitions lie is decided once (cluster-rules R11).
+that names it, or ANSWER_S later; and so is one that finds the topic being made. Kafka's own topics, and those that want
+more servers than have registered, wait up to AWAIT_S for the ones that are still to come: right after a start the first
+command must not depend on who was first (cluster-rules R11).
 """
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from loadbalancer import elections
+from loadbalancer.mover import AWAIT_S
 from loadbalancer.queue_configs import TOPIC, altered
 from loadbalancer.queue_ledger import Ledger
 from loadbalancer.queue_topics import INTERNAL, MAX_PARTITIONS, find_topic, more_partitions, new_topic
@@ -34,21 +37,19 @@ from wire.errors import ErrorCode as E
 ANSWER_S: Final = 5.0
 """A leader that takes longer to apply a version is on its way out; the topic is there all the same."""
 
-AWAIT_S: Final = 3.0
-"""A server registers some 0.5 s after its start. Longer than this and one isn't coming."""
-
 Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An answer that waits until `nodes` have applied `version`."""
+    """An answer that waits until `nodes` have applied `version`, as they lead partitions of `topics`."""
 
     request: int
     values: Mapping[str, Any]
     version: int
     nodes: frozenset[int]
     deadline: float
+    topics: frozenset[str]
 
 
 class Commands:
@@ -64,7 +65,7 @@ class Commands:
     def hear(self, command: TopicCommand, now: float, hosts: frozenset[int], awaited: Collection[int]) -> list[Effect]:
         """What can be answered at once. `hosts` may be given partitions, `awaited` will be soon."""
         match command:
-            case CreateTopics() if awaited and any(topic.name in INTERNAL for topic in command.topics):
+            case CreateTopics() if awaited and _lacks_hosts(command, hosts):
                 self._parked.append((command, now + min(AWAIT_S, command.timeout_s)))
                 return []
             case CreateTopics():
@@ -87,7 +88,7 @@ class Commands:
         parked, self._parked = self._parked, []
         effects: list[Effect] = []
         for command, deadline in parked:
-            if awaited and now < deadline:
+            if awaited and now < deadline and _lacks_hosts(command, hosts):
                 self._parked.append((command, deadline))
             else:
                 effects += self._create(command, now, hosts)
@@ -115,37 +116,40 @@ class Commands:
         return all(applied.get(node_id, -1) >= waiting.version for node_id in waiting.nodes if node_id in live)
 
     def _answer_when_served(
-        self, request: int, values: Fields, made: list[Partition], now: float, timeout_s: float
+        self, request: int, values: Fields, names: Collection[str], made: list[Partition], now: float, timeout_s: float
     ) -> list[Effect]:
-        if not made:
+        same = [waiting for waiting in self._answers if not waiting.topics.isdisjoint(names)]
+        if not made and not same:
             return [Reply(request, values)]
-        nodes = frozenset(partition.leader for partition in made)
+        nodes = frozenset(partition.leader for partition in made).union(*(waiting.nodes for waiting in same))
+        version = self._ledger.image.version if made else max(waiting.version for waiting in same)
         until = now + min(ANSWER_S, max(timeout_s, 0.0))
-        self._answers.append(Waiting(request, values, self._ledger.image.version, nodes, until))
+        self._answers.append(Waiting(request, values, version, nodes, until, frozenset(names)))
         return []
 
     # --- topics
 
     def _create(self, command: CreateTopics, now: float, hosts: frozenset[int]) -> list[Effect]:
-        names = [topic.name for topic in command.topics]
+        names = Counter(topic.name for topic in command.topics)
+        room = MAX_PARTITIONS
         made: list[Partition] = []
         listed: list[Fields] = []
         for wish in command.topics:
             try:
-                if names.count(wish.name) > 1:
+                if names[wish.name] > 1:
                     raise Refused(E.INVALID_REQUEST, "Duplicate topic name.")
-                topic, partitions = self._make(wish, hosts, MAX_PARTITIONS - len(made), command.validate_only)
+                topic, partitions = self._make(wish, hosts, room, command.validate_only)
+                room -= len(partitions)
                 made += [] if command.validate_only else partitions
                 listed.append(_created(topic, partitions))
             except Refused as fault:
                 listed.append({"name": wish.name, **_fault(fault), "topic_id": None, "configs": None})
-        return self._answer_when_served(command.request, {"topics": listed}, made, now, command.timeout_s)
+        return self._answer_when_served(command.request, {"topics": listed}, names, made, now, command.timeout_s)
 
     def _make(
         self, wish: NewTopic, hosts: frozenset[int], room: int, validate_only: bool
     ) -> tuple[Topic, list[Partition]]:
-        topic, partitions = new_topic(self._ledger.image, wish, hosts, self._settings, self._new_id())
-        _check_room(partitions, room)
+        topic, partitions = new_topic(self._ledger.image, wish, hosts, self._settings, self._new_id(), room)
         if not validate_only:
             self._ledger.put([topic.record()])
             self._ledger.put_partitions(partitions)
@@ -153,28 +157,29 @@ class Commands:
         return topic, partitions
 
     def _enlarge(self, command: CreatePartitions, now: float, hosts: frozenset[int]) -> list[Effect]:
-        names = [topic.name for topic in command.topics]
+        names = Counter(topic.name for topic in command.topics)
+        room = MAX_PARTITIONS
         made: list[Partition] = []
         listed: list[Fields] = []
         for wish in command.topics:
             try:
-                if names.count(wish.name) > 1:
+                if names[wish.name] > 1:
                     raise Refused(E.INVALID_REQUEST, "Duplicate topic name.")
-                made += self._enlarge_one(wish, hosts, MAX_PARTITIONS - len(made), command.validate_only)
+                partitions = self._enlarge_one(wish, hosts, room, command.validate_only)
+                room -= len(partitions)
+                made += [] if command.validate_only else partitions
                 listed.append({"name": wish.name, "error_code": E.NONE, "error_message": None})
             except Refused as fault:
                 listed.append({"name": wish.name, **_fault(fault)})
-        return self._answer_when_served(command.request, {"results": listed}, made, now, command.timeout_s)
+        return self._answer_when_served(command.request, {"results": listed}, names, made, now, command.timeout_s)
 
     def _enlarge_one(
         self, wish: MorePartitions, hosts: frozenset[int], room: int, validate_only: bool
     ) -> list[Partition]:
-        partitions = more_partitions(self._ledger.image, wish, hosts)
-        _check_room(partitions, room)
-        if validate_only:
-            return []
-        self._ledger.put_partitions(partitions)
-        self._ledger.note("topic-enlarged", wish.name, f"{wish.count} partitions")
+        partitions = more_partitions(self._ledger.image, wish, hosts, room)
+        if not validate_only:
+            self._ledger.put_partitions(partitions)
+            self._ledger.note("topic-enlarged", wish.name, f"{wish.count} partitions")
         return partitions
 
     def _delete(self, name: str | None, topic_id: str | None) -> Fields:
@@ -257,9 +262,9 @@ class Commands:
         return E.NONE, None
 
 
-def _check_room(partitions: list[Partition], room: int) -> None:
-    if len(partitions) > room:
-        raise Refused(E.POLICY_VIOLATION, f"One command may make {MAX_PARTITIONS} partitions.")
+def _lacks_hosts(command: CreateTopics, hosts: Collection[int]) -> bool:
+    """Whether it would be done otherwise, or at all, if more servers had registered."""
+    return not hosts or any(topic.name in INTERNAL or topic.replication > len(hosts) for topic in command.topics)
 
 
 def _created(topic: Topic, partitions: list[Partition]) -> Fields:

@@ -16,6 +16,10 @@ TOPIC: Final = 2
 BROKER: Final = 4
 """Kafka's ConfigResource types."""
 
+MIN_ISR: Final = "min.insync.replicas"
+"""For a topic or for all, never for one server: the leader stands still below it, and who is eligible to lead once the
+ISR was below it (the ELR) is decided here, by the same number (KIP-966)."""
+
 LISTS: Final = {name: key for name, key in {**TOPIC_CONFIGS, **TOPIC_DEFAULTS}.items() if key.kind is Kind.LIST}
 """Those that APPEND and SUBTRACT are for."""
 
@@ -29,6 +33,8 @@ def altered(image: Image, change: ConfigChange) -> Record:
         return {"type": "topic_configs", "id": topic.id, "configs": _apply(image, topic.configs, change)}
     if change.kind == BROKER:
         node_id = _node(image, change.name)
+        if node_id is not None and any(name == MIN_ISR for name, _, _ in change.changes):
+            raise Refused(E.INVALID_CONFIG, f"Broker-level {MIN_ISR} cannot be altered while ELR is enabled.")
         return {"type": "configs", "node_id": node_id, "configs": _apply(image, image.configs.get(node_id, {}), change)}
     raise Refused(E.INVALID_REQUEST, f"Resources of type {change.kind} have no configs here.")
 

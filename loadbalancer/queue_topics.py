@@ -28,24 +28,32 @@ NAME: Final = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 
 
 def new_topic(
-    image: Image, wish: NewTopic, nodes: Collection[int], settings: QueueSettings, topic_id: str
+    image: Image,
+    wish: NewTopic,
+    nodes: Collection[int],
+    settings: QueueSettings,
+    topic_id: str,
+    room: int = MAX_PARTITIONS,
 ) -> tuple[Topic, list[Partition]]:
-    """The topic and its partitions, each led by its first replica; `nodes` are those that may hold some."""
+    """The topic and its partitions, at most `room`, each led by its first replica; `nodes` may hold some."""
     _check_name(image, wish.name)
     internal = wish.name in INTERNAL
     configs = dict(INTERNAL.get(wish.name, {}))
     configs |= {name: value for name, value in wish.configs if value is not None}
     if wish.assignments and not internal:
+        _check_room(len(wish.assignments), room)
         lists = _assigned(wish, nodes)
         replication = len(lists[0])
     else:
-        lists, replication = _placed(wish, nodes, settings, internal)
+        lists, replication = _placed(wish, nodes, settings, internal, room)
     topic = Topic(wish.name, topic_id, internal, configs, replication)
     return topic, [_partition(topic_id, number, replicas) for number, replicas in enumerate(lists)]
 
 
-def more_partitions(image: Image, wish: MorePartitions, nodes: Collection[int]) -> list[Partition]:
-    """The partitions that the topic lacks."""
+def more_partitions(
+    image: Image, wish: MorePartitions, nodes: Collection[int], room: int = MAX_PARTITIONS
+) -> list[Partition]:
+    """The partitions that the topic lacks, at most `room`."""
     topic = image.topics.get(wish.name)
     if topic is None:
         raise Refused(E.UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.")
@@ -53,6 +61,7 @@ def more_partitions(image: Image, wish: MorePartitions, nodes: Collection[int]) 
     added = wish.count - have
     if added <= 0 or added > MAX_PARTITIONS:
         raise Refused(E.INVALID_PARTITIONS, f"The topic {topic.name} has {have} partitions; {wish.count} is not more.")
+    _check_room(added, room)
     if wish.assignments is None:
         _check_nodes(nodes)
         lists = [place(topic.name, number, nodes, topic.replication) for number in range(have, wish.count)]
@@ -92,7 +101,7 @@ def _check_name(image: Image, name: str) -> None:
 
 
 def _placed(
-    wish: NewTopic, nodes: Collection[int], settings: QueueSettings, internal: bool
+    wish: NewTopic, nodes: Collection[int], settings: QueueSettings, internal: bool, room: int
 ) -> tuple[list[tuple[int, ...]], int]:
     """Replicas by partition, and the wish: a default may be granted later (R11), a number that is given may not."""
     count, replication = (-1, -1) if internal else (wish.partitions, wish.replication)
@@ -103,6 +112,7 @@ def _placed(
         replication = settings.replication
     if count <= 0 or count > MAX_PARTITIONS:
         raise Refused(E.INVALID_PARTITIONS, f"Number of partitions must be from 1 to {MAX_PARTITIONS}, not {count}.")
+    _check_room(count, room)
     if replication <= 0:
         raise Refused(E.INVALID_REPLICATION_FACTOR, "Replication factor must be larger than 0, or -1.")
     _check_nodes(nodes)
@@ -110,6 +120,12 @@ def _placed(
         text = f"Unable to replicate the partition {replication} time(s): only {len(nodes)} broker(s) are registered."
         raise Refused(E.INVALID_REPLICATION_FACTOR, text)
     return [place(wish.name, number, nodes, replication) for number in range(count)], replication
+
+
+def _check_room(count: int, room: int) -> None:
+    """Before they are placed: a command of ten thousand topics with as many partitions each takes an hour."""
+    if count > room:
+        raise Refused(E.POLICY_VIOLATION, f"One command may make {MAX_PARTITIONS} partitions.")
 
 
 def _check_nodes(nodes: Collection[int]) -> None:

@@ -46,6 +46,15 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Muted:
+    """This node answers nobody, though it may live: what others can lead, they lead (R7). Not `mute`: it answers
+    again."""
+
+    node_id: int
+    mute: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Registered:
     """BrokerRegistration. `previous_epoch`: the last one granted that its disk knows, -1 for an empty disk."""
 
@@ -209,7 +218,7 @@ class Tick:
 
 TopicCommand = CreateTopics | DeleteTopics | CreatePartitions | AlterConfigs | ElectLeaders
 Request = Registered | Beat | AlterIsr | AllocateIds | TopicCommand
-Event = Members | Ended | Applied | Gone | Tick | Request
+Event = Members | Ended | Muted | Applied | Gone | Tick | Request
 
 # --- effects
 

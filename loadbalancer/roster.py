@@ -25,7 +25,7 @@ from loadbalancer.fleet_state import (
     Place,
     State,
 )
-from loadbalancer.fleet_words import ORDER, Discard, Effect, Ended, Kill, Note, Publish, Spawn, Stop
+from loadbalancer.fleet_words import ORDER, Discard, Effect, Ended, Kill, Muted, Note, Publish, Spawn, Stop
 from loadbalancer.instances import Instance, ReplicaSpec
 from loadbalancer.records import Counters, dump_place, to_json
 from loadbalancer.snapshot import Member
@@ -124,11 +124,28 @@ class Roster:
         """Into another state, noted. The deadline is the caller's to set: it means something else in each
         state."""
         assert state in TRANSITIONS[place.state], (place.state, state)
+        self._unmute(place)
         place.state, place.reason, place.since, place.deadline = state, reason, now, None
         self.note(state, place.name, reason)
         if state is State.DEAD:
             self.tell_end(place)
         self.touch()
+
+    def mute(self, place: Place, reason: str, now: float) -> None:
+        """Out of routing, and of what others can lead, but not given up yet."""
+        if place.state is State.HEALTHY:
+            self.shift(place, State.SUSPECT, reason, now)
+        place.mute, place.reason = True, reason
+        self.note("mute", place.name, f"out of routing: {reason}")
+        if self.settings.queue:
+            self.emit(Muted(place.node_id, True))
+        self.touch()
+
+    def _unmute(self, place: Place) -> None:
+        if place.mute:
+            place.mute = False
+            if self.settings.queue:
+                self.emit(Muted(place.node_id, False))
 
     def open_place(self, name: str | None, now: float, *, joining: bool = False) -> Place:
         """A new seat with fresh ids and, if none is given, a generated name; nothing sits there yet."""
@@ -179,8 +196,9 @@ class Roster:
         if place.state is not State.DEAD:
             self.shift(place, State.DEAD, reason, now)
         place.deaths = deaths_in_a_row(place.deaths, place.healthy_since, now)
+        place.failed_starts = place.failed_starts + 1 if place.healthy_since is None else 0
         place.instance, place.healthy_since, place.streak = None, None, 0
-        wait_s = delay_s(place.deaths)
+        wait_s = delay_s(place.deaths, place.failed_starts)
         place.deadline = now + wait_s
         if wait_s > 0:
             told = f"{place.deaths} deaths in a row, next try in {wait_s:g} s: {reason}"

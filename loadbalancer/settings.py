@@ -105,7 +105,13 @@ class Settings(BaseSettings):
     health_path: str = Field("/heartbeat", pattern=r"/[\x21-\x7e]*", description="Answers 2xx while a replica is well")
     health_interval: Seconds = Field(0.5, description="Seconds between two heartbeats to a replica")
     health_timeout: Seconds = Field(0.3, description="Seconds until an unanswered heartbeat has failed")
-    health_fall: int = Field(2, ge=1, le=100, description="Failures in a row until a replica is replaced")
+    health_fall: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="Failures in a row until a replica gets no more requests; it is replaced then, or with the queue "
+        "after 2 s of silence (10 s if it still talks to control)",
+    )
     health_rise: int = Field(1, ge=1, le=100, description="Good heartbeats in a row until a newcomer serves")
     start_timeout: Seconds = Field(30, description="Seconds that a newcomer has for its first good heartbeat")
     unknown_path: Literal["course", "pass"] | None = Field(

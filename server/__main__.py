@@ -7,7 +7,7 @@ import sys
 from typing import Final
 
 from server import logs
-from server.aio.process import run
+from server.aio.process import DiskFailed, run
 from server.disk.data_dir import DataDirBusy
 from server.meta import MetaError
 from server.queue_settings import QueueSettings, read_queue_settings
@@ -17,6 +17,7 @@ EXIT_USAGE: Final = 2
 EXIT_UNAVAILABLE: Final = 69
 """sysexits.h, as are the next three: the address can't be bound."""
 EXIT_IO: Final = 74
+"""The disk failed, at the start or later."""
 EXIT_BUSY: Final = 75
 """The data directory is locked; trying again may work."""
 EXIT_CONFIG: Final = 78
@@ -42,6 +43,8 @@ def _run(settings: Settings, queue_settings: QueueSettings | None) -> int:
         run(settings, queue_settings)
     except DataDirBusy as error:
         return _refuse(EXIT_BUSY, f"data directory {settings.data_dir}: {error}")
+    except DiskFailed as error:
+        return _refuse(EXIT_IO, f"data directory {settings.data_dir}: {error}")
     except MetaError as error:
         return _refuse(EXIT_CONFIG, f"data directory {settings.data_dir}: {error}")
     except OSError as error:

@@ -14,6 +14,8 @@ from wire.versions import CREATE_TOPICS
 VERSION: Final = 7
 CREATION_WAIT_S: Final = 2.0
 """Well below every client's request time-out, and long for what takes some ms."""
+SERVED_WAIT_S: Final = 10.0
+"""Where no request waits for it: longer than control does for the leaders."""
 DEFAULT: Final = -1
 """Partitions and replication: as control's settings say (KIP-464)."""
 
@@ -29,15 +31,20 @@ class AutoCreation:
         self._control = control
         self._waiting: dict[str, list[Callable[[], None]]] = {}
 
-    def create(self, names: Sequence[str], done: Callable[[], None]) -> None:
-        """`done` is called once, when all of `names` were answered for, maybe at once. `names` isn't empty."""
+    def create(self, names: Sequence[str], done: Callable[[], None], wait_s: float = CREATION_WAIT_S) -> None:
+        """`done` is called once, when all of `names` were answered for, maybe at once, or after `wait_s`. `names` isn't
+        empty."""
         wanted = set(names)
         settled = _Countdown(len(wanted), done)
         new = sorted(wanted - self._waiting.keys())
         for name in wanted:
             self._waiting.setdefault(name, []).append(settled)
         if new:
-            self._control.ask(CREATE_TOPICS, VERSION, _request(new), CREATION_WAIT_S, lambda _: self._answered(new))
+            self._control.ask(CREATE_TOPICS, VERSION, _request(new, wait_s), wait_s, lambda _: self._answered(new))
+
+    def is_under_way(self, name: str) -> bool:
+        """Whether control has yet to answer for it: the topic may be known by then, but its leaders need not serve."""
+        return name in self._waiting
 
     def _answered(self, names: Sequence[str]) -> None:
         for name in names:
@@ -56,10 +63,10 @@ class _Countdown:
             self._done()
 
 
-def _request(names: Sequence[str]) -> bytes:
+def _request(names: Sequence[str], wait_s: float) -> bytes:
     topics: list[dict[str, object]] = [
         {"name": name, "num_partitions": DEFAULT, "replication_factor": DEFAULT, "assignments": [], "configs": []}
         for name in names
     ]
-    values = {"topics": topics, "timeout": int(CREATION_WAIT_S * 1000), "validate_only": False}
+    values = {"topics": topics, "timeout": int(wait_s * 1000), "validate_only": False}
     return messages.encode(messages.build(CREATE_TOPICS, VERSION, values, "request"))

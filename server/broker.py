@@ -17,11 +17,12 @@ from uuid import UUID
 from server.api.broker_context import ParkedFetch
 from server.api.cluster_context import Control, Outcome
 from server.api.shape import Call
-from server.auto_creation import AutoCreation
+from server.auto_creation import SERVED_WAIT_S, AutoCreation
 from server.cluster_view import Answers, endpoint_of
 from server.control_requests import (
     ALLOCATE_VERSION,
     ALTER_PARTITION_VERSION,
+    UNKNOWN_EPOCH,
     Proposal,
     allocate_producer_ids,
     allocated,
@@ -39,14 +40,13 @@ from server.topic_rules import TopicRules, topic_rules
 from server.traffic import TopicTraffic
 from server.waiting import Deadlines, Waiter
 from wire.answer_parts import CurrentLeader, Endpoint, Topic
-from wire.batches import BatchError, read_header, walk, whole_end
+from wire.batches import LENGTH_END, BatchError, read_header, walk, whole_end
 from wire.cluster import NO_LEADER, Image
 from wire.cluster import Partition as PartitionState
 from wire.errors import ErrorCode
 from wire.primitives import WireError
+from wire.topic_names import OFFSETS_TOPIC
 from wire.versions import ALLOCATE_PRODUCER_IDS, ALTER_PARTITION
-
-OFFSETS_TOPIC: Final = "__consumer_offsets"
 
 INTERNAL_LISTENER: Final = "INTERNAL"
 
@@ -81,6 +81,11 @@ class World(Protocol):
 
     def sync(self, partition: Partition) -> None:
         """Have its log's sync job run, unless one is under way, then call `Partition.synced` or `disk_failed`."""
+        ...
+
+    def disk_failed(self, partition: Partition, error: StorageError) -> None:
+        """Its log has failed, because the disk has, while others count on this server (R8: resign). What is merely
+        damaged is none of this: the next life would find it just so. Maybe told more than once."""
         ...
 
     def run_soon(self) -> None:
@@ -162,6 +167,8 @@ class Broker:
                 self.traffic_gone.add(self.traffic.pop(name, TopicTraffic()))
         offsets = image.topics.get(OFFSETS_TOPIC)
         self.groups.partitions = len(image.partitions_of(offsets.id)) if offsets is not None else None
+        if offsets is not None and old.version and OFFSETS_TOPIC not in old.topics:
+            self._create_offsets()  # somebody's creation: learn when its leaders serve
         self._world.leaders_changed()
 
     def _is_mine(self, state: PartitionState | None) -> bool:
@@ -191,6 +198,8 @@ class Broker:
         leads = partition.role is Role.LEADER
         if is_groups and leads and (not led or partition.leader_epoch > epoch):
             self._load_groups(partition, now)
+        if partition.open_error is not None and partition.may_be_rebuilt:
+            self.open_again(partition)
 
     def _leave(self, key: tuple[str, int], is_deleted: bool, now: Now) -> None:
         partition = self._partitions.pop(key)
@@ -219,9 +228,25 @@ class Broker:
         return True
 
     def open_failed(self, partition: Partition, error: StorageError) -> None:
-        """It stays offline: KAFKA_STORAGE_ERROR until another replica or the operator helps."""
+        """It stays offline: KAFKA_STORAGE_ERROR until another replica or the operator helps. As a leader it makes room
+        for one that is in sync."""
         self.opening.discard(partition)
         partition.open_error = error
+        state = partition.state
+        if error.final and error.is_io and state.leader == self.node_id and len(state.isr) > 1:
+            self._world.disk_failed(partition, error)
+
+    def open_again(self, partition: Partition) -> None:
+        """What kept its log from being opened may be over: the disk was full, or others have all that it had."""
+        if partition not in self.opening and self._partitions.get(partition.state.key) is partition:
+            self.opening.add(partition)
+            self._world.open(partition)
+
+    def retry_opening(self) -> None:
+        """Now and then: what may have been a full disk."""
+        for partition in self.held():
+            if partition.open_error is not None and not partition.open_error.final:
+                self.open_again(partition)
 
     def _set_rules(self, now: Now) -> None:
         rules: dict[str, TopicRules] = {}
@@ -281,11 +306,15 @@ class Broker:
         return self._world.disk_bytes()
 
     def disk_failed(self, partition: Partition, error: StorageError, now: Now) -> None:
-        if error.final:
+        """Something that its log was to do failed: for good, or (a full disk) for now."""
+        log = partition.log
+        if error.final or (log is not None and log.failure is not None):
             if partition.topic == OFFSETS_TOPIC:
                 self._loading.pop(partition.number, None)
                 self.groups.resign(partition.number, now)
             partition.failed(error, now)
+            if error.is_io:
+                self._world.disk_failed(partition, error)
 
     @property
     def auto_creates_topics(self) -> bool:
@@ -353,14 +382,22 @@ class Broker:
         self._world.sync(partition)
 
     def propose_isr(self, partition: Partition, isr: tuple[int, ...]) -> None:
-        """All of one turn go with one request."""
+        """All of one turn go with one request. At most one is under way for a partition: what control says of an older
+        one must not be taken for its word on a newer one."""
+        self._unanswered.pop(partition, None)
         self._proposals[partition] = isr
         self._world.run_soon()
 
     def _send_proposals(self) -> None:
         sent, self._proposals = self._proposals, {}
         proposals = [
-            Proposal(partition.topic_id, partition.number, partition.leader_epoch, partition.partition_epoch, isr)
+            Proposal(
+                partition.topic_id,
+                partition.number,
+                partition.leader_epoch,
+                partition.partition_epoch,
+                tuple([(node, partition.proposed_epochs.get(node, UNKNOWN_EPOCH)) for node in isr]),
+            )
             for partition, isr in sent.items()
         ]
         body = alter_partition(self.node_id, self._broker_epochs(), proposals)
@@ -372,13 +409,14 @@ class Broker:
         that is over says nothing about what was proposed since."""
         now = self._clock()
         told = list(altered(outcome)) if isinstance(outcome, memoryview) else []
+        again = {partition: isr for partition, isr in sent.items() if partition.partition_epoch == epochs[partition]}
         for one in told:
             partition = self._partitions.get((one.topic, one.partition))
-            if partition is None or sent.pop(partition, None) is None:
+            if partition is None or partition not in again:
                 continue
-            if partition.partition_epoch == epochs[partition]:
-                partition.altered(one.code, one.isr, one.partition_epoch, now)
-        self._unanswered |= sent
+            if not partition.altered(one.code, one.isr, one.partition_epoch, now):
+                del again[partition]
+        self._unanswered |= again
 
     def ask_again(self) -> None:
         """Every second or so: proposals without an answer that are still wanted."""
@@ -437,6 +475,10 @@ class Broker:
         try:
             if partition is None:
                 raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+            # A group's record has what its clients put into it. A batch that no Fetch can carry would be the end of its
+            # followers, in everything that they follow here.
+            if len(batch) > partition.rules.max_message_bytes + LENGTH_END:
+                raise Refused(ErrorCode.MESSAGE_TOO_LARGE)
             stored = partition.append(memoryview(batch), read_header(batch), now)
             partition.appended(now)
         except Refused as error:
@@ -456,12 +498,17 @@ class Broker:
         """See `server.api.context`."""
         number = self.groups.partition_of(group_id)
         if number is None:
-            self.create_topics((OFFSETS_TOPIC,), lambda: None)
+            self._create_offsets()
+        if number is None or self._creation.is_under_way(OFFSETS_TOPIC):  # its leaders may not know that they are
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         leader = self.leader_of(OFFSETS_TOPIC, number)
         if leader is None or leader.leader_id == NO_LEADER:
             return ErrorCode.COORDINATOR_NOT_AVAILABLE
         return self.endpoint_of(leader.leader_id, listener) or ErrorCode.COORDINATOR_NOT_AVAILABLE
+
+    def _create_offsets(self) -> None:
+        if not self._creation.is_under_way(OFFSETS_TOPIC):
+            self._creation.create((OFFSETS_TOPIC,), lambda: None, SERVED_WAIT_S)
 
     def _is_confirmed(self, number: int) -> bool:
         partition = self.find(OFFSETS_TOPIC, number)

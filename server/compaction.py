@@ -13,6 +13,9 @@ What holds:
 - a tombstone stays for `delete.retention.ms` from the pass that first met it with nothing older of its key before it:
   that time is stored in the batch, as its delete horizon (KIP-534).
 
+- records that can't be read (only their producer knows how they are packed; a topic may have become a compacted one
+  later) make the log uncleanable and nothing else: whoever reads and writes it goes on, as with Kafka's cleaner.
+
 The road not taken: a table of keys for the whole log. One pass takes as many keys as fit (MAX_KEYS), and goes on next
 time from where it ended.
 """
@@ -27,7 +30,7 @@ from server.log import Log
 from server.log_files import CLEANED, LOG, SWAP, file_name
 from server.recovery import finish_swap
 from server.segment import MAX_RELATIVE, Segment
-from server.storage import Directory, StorageError
+from server.storage import Directory
 from wire.batches import DELETE_HORIZON_BIT, BatchError, BatchHeader
 from wire.records import Record, rebuild, records_of, retime
 
@@ -38,9 +41,13 @@ KEY_BYTES: Final = 16
 """Longer keys are kept as a hash of that size, which is Kafka's too (MD5 there)."""
 
 
+class Uncleanable(Exception):
+    """The log holds what can't be compacted; the text says what."""
+
+
 def start_compaction(log: Log, now_ms: int, high_watermark: int) -> "Compaction | None":
     """A pass over the log, if enough is dirty and none is under way. `log.cleaning` then holds until it has ended."""
-    if not log.settings.compacts or log.cleaning:
+    if not log.settings.compacts or log.cleaning or log.is_uncleanable:
         return None
     segments = _cleanable(log, now_ms, high_watermark)
     dirty = sum(segment.size for segment in segments if segment.next_offset > log.cleaned)
@@ -83,7 +90,8 @@ class Compaction:
         self._keepers = log.producers.last_offsets()
 
     def steps(self) -> Iterator[None]:
-        """Read the dirty part, then rewrite all: a step for each batch. On a StorageError the log has failed."""
+        """Read the dirty part, then rewrite all: a step for each batch. Raises Uncleanable; on a StorageError that is
+        final the log has failed."""
         yield from self._learn_keys()
         limits = self._log.settings.segment_bytes
         for group in _groups([one for one in self._segments if one.base_offset < self._end], limits):
@@ -98,8 +106,9 @@ class Compaction:
         log.cleaning = False
         log.drop_old_segments()
 
-    def abandon(self) -> None:
-        """Not all steps were done: what was swapped stays so, the rest is as it was."""
+    def abandon(self, *, for_good: bool = False) -> None:
+        """Not all steps were done: what was swapped stays so, the rest is as it was. `for_good`: it was Uncleanable."""
+        self._log.is_uncleanable = for_good
         self._swap()
         self._log.cleaning = False
         self._log.drop_old_segments()
@@ -201,7 +210,7 @@ def _records(data: bytes, header: BatchHeader) -> Iterator[Record]:
     try:
         yield from records_of(data, 0, header)
     except BatchError as error:
-        raise StorageError(f"records at {header.base_offset} can't be read: {error}", final=True) from error
+        raise Uncleanable(f"records at {header.base_offset} can't be read: {error}") from error
 
 
 def _short(key: memoryview) -> bytes:

@@ -19,13 +19,14 @@ UNKNOWN_EPOCH: Final = -1
 
 
 class Proposal(NamedTuple):
-    """An ISR that a leader wants; `topic` is the topic's id in hex."""
+    """An ISR that a leader wants; `topic` is the topic's id in hex, `members` are node ids with their broker epochs as
+    of what speaks for them, -1 where nothing was heard."""
 
     topic: str
     partition: int
     leader_epoch: int
     partition_epoch: int
-    isr: tuple[int, ...]
+    members: tuple[tuple[int, int], ...]
 
 
 class Altered(NamedTuple):
@@ -39,14 +40,14 @@ class Altered(NamedTuple):
 
 
 def alter_partition(node_id: int, epochs: Mapping[int, int], proposals: Sequence[Proposal]) -> bytes:
-    """A request's body. `epochs`: broker epochs by node."""
+    """A request's body. `epochs`: broker epochs by node, of which this one's is told."""
     topics: dict[str, list[Any]] = {}
     for proposal in proposals:
         topics.setdefault(proposal.topic, []).append({
             "partition_index": proposal.partition,
             "leader_epoch": proposal.leader_epoch,
             "new_isr_with_epochs": [
-                {"broker_id": node, "broker_epoch": epochs.get(node, UNKNOWN_EPOCH)} for node in proposal.isr
+                {"broker_id": node, "broker_epoch": epoch} for node, epoch in proposal.members
             ],
             "leader_recovery_state": 0,
             "partition_epoch": proposal.partition_epoch,

@@ -70,6 +70,14 @@ TOMBSTONES_AT_ONCE: Final = 1_000
 """Of a large group that is buried, so that a batch stays far below `max.message.bytes`; nothing asks that they be
 atomic, and Kafka doesn't make them so either."""
 
+MAX_METADATA: Final = 1024 * 1024
+"""Of a member's protocols together: what one of them has goes into the group's record, which can't be larger than
+`max.message.bytes`. Kafka finds out when the generation is stored, with UNKNOWN_SERVER_ERROR for all members, and keeps
+up to 100 MiB of each until then."""
+
+USUAL_ID: Final = 250
+"""Bytes of a group's id up to which that many are small enough; a topic's name has no more, and ids may have 32 KiB."""
+
 _EMPTY, _STABLE, _DEAD = GroupState.EMPTY, GroupState.STABLE, GroupState.DEAD
 
 Done = Callable[[ErrorCode, Now], list[Effect]]
@@ -201,6 +209,8 @@ class Coordinator:
         settings = self._settings
         if not settings.min_session_timeout_ms <= event.session_timeout_ms <= settings.max_session_timeout_ms:
             return ErrorCode.INVALID_SESSION_TIMEOUT
+        if sum(len(metadata) for _, metadata in event.protocols) > MAX_METADATA:
+            return ErrorCode.UNKNOWN_SERVER_ERROR
         return ErrorCode.UNKNOWN_MEMBER_ID if group is None and event.member_id else ErrorCode.NONE
 
     def _commit(self, event: Commit, now: Now) -> list[Effect]:
@@ -446,9 +456,10 @@ def _refused(event: Request, code: ErrorCode) -> Outcome:
 
 
 def _chunks(group_id: str, keys: list[tuple[str, int]]) -> list[list[OffsetChange]]:
-    """Tombstones for `keys`, at least one list of them."""
+    """Tombstones for `keys`, at least one list of them; fewer in each where the group's id alone is long."""
     changes: list[OffsetChange] = [(OffsetKey(group_id, *key), None) for key in keys]
-    return [changes[at : at + TOMBSTONES_AT_ONCE] for at in range(0, len(changes) or 1, TOMBSTONES_AT_ONCE)]
+    at_once = max(1, TOMBSTONES_AT_ONCE * USUAL_ID // max(len(group_id.encode()), USUAL_ID))
+    return [changes[at : at + at_once] for at in range(0, len(changes) or 1, at_once)]
 
 
 def _expiry_of(group: ClassicGroup) -> Expiry:

@@ -31,6 +31,9 @@ SESSION_ERRORS: Final = frozenset({
     ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR,
 })  # fmt: skip
 
+MAX_EPOCH: Final = 2**31 - 1
+"""Of a session; 1 follows (KIP-227). At 5 000 requests a second it is reached within five days."""
+
 NEW: Final = Session(0, 0)
 
 Key = tuple[str, int]
@@ -51,6 +54,15 @@ class Step(NamedTuple):
     offset: int = -1
     high_watermark: int = -1
     log_start: int = -1
+
+
+class Told(NamedTuple):
+    """What an answer brings: steps; whether it is wrong as a whole, so that the next request had better wait a moment;
+    and which partitions had better be left out of it for as long, so that they don't slow down the others."""
+
+    steps: list[Step]
+    is_wrong: bool
+    wrong: list[Partition]
 
 
 class Following:
@@ -86,24 +98,26 @@ class Following:
         """The connection, or the session, is gone."""
         self._session, self._told = NEW, {}
 
-    def answered(self, answer: Any) -> tuple[list[Step], bool]:
-        """What to do; and whether something went wrong, so that the next request had better wait a moment."""
+    def answered(self, answer: Any) -> Told:
+        """What to do, and what went wrong."""
         if answer.error_code:
             self.restart()
-            return [], ErrorCode(int(answer.error_code)) not in SESSION_ERRORS
-        epoch = self._session.epoch + 1
+            return Told([], ErrorCode(int(answer.error_code)) not in SESSION_ERRORS, [])
+        epoch = 1 if self._session.epoch == MAX_EPOCH else self._session.epoch + 1
         self._session = Session(answer.session_id, epoch) if answer.session_id else NEW
         steps: list[Step] = []
-        is_wrong = False
+        wrong: list[Partition] = []
         for topic in answer.responses:
             for told in topic.partitions:
-                step = self._step((topic.topic_id.hex, told.partition_index), told)
-                is_wrong |= step is None
+                key = (topic.topic_id.hex, told.partition_index)
+                step = self._step(key, told)
                 if step is not None:
                     steps.append(step)
+                elif key in self._asked:
+                    wrong.append(self._asked[key])
         if self._session is NEW:  # the leader keeps none, as it has too many: it is told everything again
             self._told = {}
-        return steps, is_wrong
+        return Told(steps, False, wrong)
 
     def _step(self, key: Key, told: Any) -> Step | None:
         """None if nothing can be done about it for now."""

@@ -11,6 +11,7 @@ a file is believed only below the recovery point, up to where it was synced, and
 """
 
 from bisect import bisect_right
+from contextlib import suppress
 from struct import Struct
 from typing import Final
 
@@ -58,14 +59,17 @@ class SparseIndex:
         return index
 
     def add(self, key: int, value: int) -> None:
-        """The key must be larger than all before; if it isn't, nothing is added."""
+        """The key must be larger than all before; if it isn't, nothing is added.
+
+        Raises nothing: the batch is in the log by now. What a full disk doesn't take is kept for the next `flush`."""
         if self.last is not None and key <= self.last[0]:
             return
         self.last = (key, value)
         self._keys.append(key)
         self._values.append(value)
         if len(self._keys) >= TAIL_ENTRIES:
-            self.flush()
+            with suppress(StorageError):
+                self.flush()
 
     def floor(self, key: int) -> tuple[int, int] | None:
         """The last entry whose key is at most `key`."""

@@ -79,6 +79,8 @@ class Log:
         self.failure: StorageError | None = None
         self.cleaning = False
         """A compaction is under way (`server.compaction`), which reads segments in a thread."""
+        self.is_uncleanable = False
+        """Compaction has met what it can't understand: it leaves this log alone until the next start."""
         self.directory = directory
         self._bases = [segment.base_offset for segment in self.segments]
         self._active = self.segments[-1]
@@ -195,6 +197,16 @@ class Log:
                 return data
         return b""
 
+    def available(self, offset: int, at_most: int, limit: int) -> int:
+        """How many bytes there are from `offset` on, of batches below offset `limit`: `at_most`, or more. It reads no
+        records, as this is asked at each turn by each fetch that waits for a million bytes."""
+        found = 0
+        for segment in self.segments[max(bisect_right(self._bases, offset) - 1, 0) :]:
+            if found >= at_most or segment.base_offset >= limit:
+                break
+            found += segment.available(offset, limit)
+        return found
+
     def find_by_time(self, timestamp_ms: int) -> Found | None:
         """The first record not older than `timestamp_ms`: ListOffsets by time."""
         self._check_usable()
@@ -246,8 +258,8 @@ class Log:
         With `checkpoint` the recovery point is moved to the end as well, so that a start needs to look at nothing: for
         an orderly stop, or now and then. A job that was taken must be run, and told by `synced` or `fail`.
         """
-        assert self._job is None, "one job at a time: what is appended meanwhile goes with the next"
         self._check_usable()
+        assert self._job is None, "one job at a time: what is appended meanwhile goes with the next"
         if checkpoint or self._has_small_work():
             self._job = self._whole_job(checkpoint)
         elif self._synced_size != self._active.size:
@@ -290,18 +302,25 @@ class Log:
         return job
 
     def synced(self, job: SyncJob) -> None:
-        """`job` ran to its end."""
+        """`job` ran to its end; it counts for nothing if the log has failed meanwhile."""
         assert job is self._job
         self._job = None
-        self.checkpoint = job.checkpoint or self.checkpoint
-        self.synced_end = job.end_offset
+        if self.failure is None:
+            self.checkpoint = job.checkpoint or self.checkpoint
+            self.synced_end = job.end_offset
         for segment in job.doomed:
             segment.close()
 
-    def fail(self, error: StorageError) -> None:
-        """The disk can't be trusted any more: every call from now on raises `error`. Nothing is tried again (R8)."""
+    def job_failed(self, job: SyncJob, error: StorageError) -> None:
+        """`job` didn't: how far it came isn't known, so whatever it was, the log has failed."""
+        assert job is self._job
         self._job = None
-        self.failure = error
+        self.fail(error)
+
+    def fail(self, error: StorageError) -> None:
+        """The disk can't be trusted any more: every call from now on raises `error`. Nothing is tried again (R8). A job
+        may be under way; its end is to be told all the same."""
+        self.failure = self.failure or error
 
     def close(self) -> None:
         """Close the files. No job may be under way; take one with `checkpoint` before, and run it."""

@@ -121,14 +121,22 @@ def tidy(directory: Directory, checkpoint: Checkpoint) -> list[int]:
     replayed. The base offsets that remain."""
     needed_from = min(checkpoint.log_start, checkpoint.recovery_point)
     names = directory.names()
-    bases = [base for name in names if (base := offset_in(name, LOG)) is not None]
+    bases = {base: None for name in names if (base := offset_in(name, LOG)) is not None}
     gone = [base for base, after in pairwise(bases) if after <= needed_from]
     for name in names:
-        if name.endswith((PARTIAL, CLEANED)):
+        if name.endswith((PARTIAL, CLEANED)) or _is_orphan(name, bases):
             directory.remove(name)
+    if gone:
+        directory.sync()  # the checkpoint that says so may be in the page cache only
     for base in gone:
         remove_segment(directory, base)
-    return bases[len(gone) :]
+    return list(bases)[len(gone) :]
+
+
+def _is_orphan(name: str, bases: Container[int]) -> bool:
+    """An index without its log: it must not be taken for that of a segment which is to begin there."""
+    base = offset_in(name, INDEX) if name.endswith(INDEX) else offset_in(name, TIME_INDEX)
+    return base is not None and base not in bases
 
 
 def snapshots_up_to(directory: Directory, end_offset: int) -> list[int]:

@@ -92,6 +92,15 @@ class Host(Protocol):
 UNDONE: Final = frozenset({ErrorCode.INELIGIBLE_REPLICA, ErrorCode.INVALID_REQUEST, ErrorCode.OPERATION_NOT_ATTEMPTED})
 """Control's answers by which a proposed ISR has not come to be."""
 
+OUTDATED: Final = frozenset({
+    ErrorCode.NEW_LEADER_ELECTED, ErrorCode.FENCED_LEADER_EPOCH, ErrorCode.INVALID_UPDATE_VERSION,
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID,
+})  # fmt: skip
+"""Those by which control knows more than is known here, and the next image says it. Any other is asked again."""
+
+REFUSED_MS: Final = 1_000
+"""Who was refused isn't proposed again at its every Fetch: it stops, or comes back as another."""
+
 
 class Waiting(NamedTuple):
     """Somebody who waits for HW to pass an offset."""
@@ -104,12 +113,24 @@ class Waiting(NamedTuple):
 class Follower:
     """What the leader knows of another replica. Offsets are -1 before its first Fetch in this epoch."""
 
-    __slots__ = ("answered_ms", "broker_epoch", "caught_up_ms", "confirmed_ms", "end", "end_at_fetch", "synced_end")
+    __slots__ = (
+        "answered_ms",
+        "broker_epoch",
+        "caught_up_ms",
+        "confirmed_ms",
+        "end",
+        "end_at_fetch",
+        "refused_ms",
+        "synced_end",
+    )
 
     def __init__(self, now_ms: int) -> None:
         self.end = -1
         self.synced_end = -1
         self.broker_epoch = -1
+        """Of the life that these Fetches came from (KIP-903)."""
+        self.refused_ms = -REFUSED_MS
+        """When control has refused to take it into the ISR."""
         self.caught_up_ms = now_ms
         """When it last had all that the leader had at the time of its Fetch before (Kafka's lastCaughtUpTimeMs)."""
         self.end_at_fetch = -1
@@ -138,11 +159,13 @@ class Partition:
         "open_error",
         "partition_epoch",
         "proposed",
+        "proposed_epochs",
         "raw_id",
         "replicas",
         "role",
         "rules",
         "serves_from_ms",
+        "settled_size",
         "state",
         "topic",
         "topic_id",
@@ -171,7 +194,7 @@ class Partition:
         """Its topic's."""
         self.log: Log | None = None
         self.open_error: StorageError | None = None
-        """Why there is no log and won't be one."""
+        """Why there is no log, for now or for good."""
         self.role = Role.OFFLINE
         self.state = state
         """As control wants it; it is acted on once there is a log."""
@@ -182,6 +205,10 @@ class Partition:
         self.isr: tuple[int, ...] = ()
         self.elr: tuple[int, ...] = ()
         self.proposed: tuple[int, ...] | None = None
+        self.proposed_epochs: dict[int, int] = {}
+        """The broker epochs of its members, as of the Fetch by which they were proposed."""
+        self.settled_size = 1
+        """How many replicas there are while or once no move is under way."""
         self.high_watermark = 0
         self.epoch_start = 0
         self.serves_from_ms = 0
@@ -198,12 +225,19 @@ class Partition:
         """Of its directory, as in Kafka."""
         return f"{self.topic}-{self.number}"
 
+    @property
+    def may_be_rebuilt(self) -> bool:
+        """R8: somebody else leads, and nobody counts on what is here, nor could: it is in neither ISR nor ELR."""
+        state = self.state
+        others = state.leader not in (NO_LEADER, self.node_id)
+        return others and self.node_id not in state.isr and self.node_id not in state.elr
+
     # --- its role ------------------------------------------------------------------------------------------------
 
     def opened(self, log: Log, now: Now) -> None:
         """There is a log: from now on it is what control wants it to be."""
         assert self.log is None
-        self.log = log
+        self.log, self.open_error = log, None
         self.high_watermark = log.log_start
         self.apply(self.state, now)
 
@@ -212,21 +246,24 @@ class Partition:
         self.state = state
         if self.log is None or state.partition_epoch < self.partition_epoch:
             return
-        old_epoch, was = self.leader_epoch, self.role
+        old_epoch, was, before = self.leader_epoch, self.role, self.replicas
         self.leader, self.leader_epoch = state.leader, state.leader_epoch
         self._commit_isr(state.isr, state.partition_epoch)
         self.elr, self.replicas = state.elr, state.replicas
+        self.settled_size = len(state.replicas) - max(len(state.adding), len(state.removing))
         leads = state.leader == self.node_id
         if leads and (was is not Role.LEADER or state.leader_epoch > old_epoch):
-            self._lead(now)
+            self._lead(now, before)
         elif not leads:
             self._follow(was, old_epoch, now)
         if leads:
             self._keep_followers(now)
             self.advance(now)
 
-    def _lead(self, now: Now) -> None:
-        """R2: a new leader waits until the one before must have stopped, if there can be another one at all."""
+    def _lead(self, now: Now, before: tuple[int, ...]) -> None:
+        """R2: a new leader waits until the one before must have stopped, if there can be another one at all: at the end
+        of a move it is no replica any more (`before` were), and may not know it yet. In epoch 0, which a registration
+        ends (R3), there was none."""
         assert self.log is not None
         self.role = Role.LEADER
         self._refuse_waiting(ErrorCode.NOT_LEADER_OR_FOLLOWER, now)
@@ -234,7 +271,8 @@ class Partition:
         self.log.begin_epoch(self.leader_epoch)
         self.followers = {}
         self.proposed = None
-        self.serves_from_ms = now.steady_ms + CONFIRM_MS if set(self.replicas) - {self.node_id} else now.steady_ms
+        may_be_another = self.leader_epoch > 0 and bool({*self.replicas, *before} - {self.node_id})
+        self.serves_from_ms = now.steady_ms + CONFIRM_MS if may_be_another else now.steady_ms
         self.host.sync(self)
 
     def _follow(self, was: Role, old_epoch: int, now: Now) -> None:
@@ -298,7 +336,7 @@ class Partition:
         """
         log = self.led()
         if acks < 0:
-            if len(self.isr) < self.rules.min_insync_replicas:
+            if self.is_short():
                 raise Refused(ErrorCode.NOT_ENOUGH_REPLICAS)
         elif acks and not self.is_confirmed(now):
             raise Refused(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -341,8 +379,7 @@ class Partition:
     def expire(self, now: Now) -> None:
         """Time is over for some who wait. They may have been appended all the same (REQUEST_TIMED_OUT)."""
         self._timed_to_ms = None
-        is_short = len(self.isr) < self.rules.min_insync_replicas
-        code = ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND if is_short else ErrorCode.REQUEST_TIMED_OUT
+        code = ErrorCode.NOT_ENOUGH_REPLICAS_AFTER_APPEND if self.is_short() else ErrorCode.REQUEST_TIMED_OUT
         late = [waiting for waiting in self.waiting if waiting.deadline_ms <= now.steady_ms]
         self.waiting = deque(waiting for waiting in self.waiting if waiting.deadline_ms > now.steady_ms)
         next_ms = min((waiting.deadline_ms for waiting in self.waiting), default=NEVER_MS)
@@ -364,6 +401,12 @@ class Partition:
 
     # --- R1 --------------------------------------------------------------------------------------------------------
 
+    def is_short(self) -> bool:
+        """The committed ISR is below `min.insync.replicas`, of which no more count than the topic has replicas: with
+        one replica, 2 is as good as 1 (Kafka's Partition.effectiveMinIsr, and what control counts for the ELR)."""
+        wanted = self.rules.min_insync_replicas
+        return len(self.isr) < wanted and len(self.isr) < min(wanted, self.settled_size)
+
     def maximal_isr(self) -> Iterable[int]:
         """Committed members and proposed ones."""
         return self.isr if self.proposed is None else {*self.isr, *self.proposed}
@@ -371,7 +414,7 @@ class Partition:
     def advance(self, now: Now) -> None:
         """Move HW as far as R1 lets it, and tell who waited for that."""
         log = self.log
-        if log is None or self.role is not Role.LEADER or len(self.isr) < self.rules.min_insync_replicas:
+        if log is None or self.role is not Role.LEADER or self.is_short():
             return
         end = log.safe_end
         if self.followers:
@@ -412,9 +455,11 @@ class Partition:
         elif end >= known.end_at_fetch >= 0 and known.answered_ms >= 0:
             known.caught_up_ms = max(known.caught_up_ms, known.answered_ms)
         known.end_at_fetch = log.end_offset
+        if broker_epoch != known.broker_epoch:
+            known.refused_ms = -REFUSED_MS
         known.end, known.synced_end, known.broker_epoch = end, min(end, synced_end), broker_epoch
         known.confirmed_ms = known.answered_ms
-        self._consider(node, known)
+        self._consider(node, known, now)
         self.advance(now)
 
     def answered(self, node: int, now: Now) -> None:
@@ -423,10 +468,10 @@ class Partition:
         if known is not None:
             known.answered_ms = now.steady_ms
 
-    def _consider(self, node: int, known: Follower) -> None:
+    def _consider(self, node: int, known: Follower, now: Now) -> None:
         """R6: who has all up to HW and to the start of this epoch, synced, belongs into the ISR: a move may end with it
         as the only replica."""
-        if node in self.isr or self.proposed is not None:
+        if node in self.isr or self.proposed is not None or now.steady_ms - known.refused_ms < REFUSED_MS:
             return
         if known.synced_end >= self.high_watermark and known.synced_end >= self.epoch_start:
             self._propose((*self.isr, node))
@@ -440,11 +485,14 @@ class Partition:
             self._propose(tuple(node for node in self.isr if node not in late))
 
     def _propose(self, isr: tuple[int, ...]) -> None:
+        """Epochs are told as they are now, whenever it is asked again: a follower that comes back with another disk
+        meanwhile has not what it was proposed for."""
         self.proposed = isr
+        self.proposed_epochs = {node: known.broker_epoch for node, known in self.followers.items() if node in isr}
         self.host.propose_isr(self, isr)
 
-    def altered(self, code: ErrorCode, isr: tuple[int, ...], partition_epoch: int, now: Now) -> None:
-        """Control's committed answer to the proposal. Without one nothing changes: it is asked again (R1).
+    def altered(self, code: ErrorCode, isr: tuple[int, ...], partition_epoch: int, now: Now) -> bool:
+        """Control's committed answer to the proposal; whether it is to be asked again, as without an answer (R1).
 
         Only where control says that it wasn't done, and nothing else was, is it as if never proposed. Every other error
         means that control knows more than is known here: the proposed members count until the image says what is so.
@@ -452,14 +500,27 @@ class Partition:
         passed without them would be acknowledged here and lost there (as Kafka's Partition.handleAlterPartitionError).
         """
         if code in UNDONE:
-            self.proposed = None
+            self._refused(now)
         elif not code and partition_epoch > self.partition_epoch:
             self._commit_isr(isr, partition_epoch)
         self.advance(now)
+        return bool(code) and code not in UNDONE and code not in OUTDATED
+
+    def _refused(self, now: Now) -> None:
+        for node in self.proposed or ():
+            if node not in self.isr and node in self.followers:
+                self.followers[node].refused_ms = now.steady_ms
+        self.proposed = None
 
     def _commit_isr(self, isr: tuple[int, ...], partition_epoch: int) -> None:
         if partition_epoch != self.partition_epoch:
             self.isr, self.partition_epoch, self.proposed = isr, partition_epoch, None
+
+    def rewound(self, log: Log) -> None:
+        """Its log was cut, or begun anew, as its leader wants it. HW is never above the end: after an unclean election
+        it would be, and what this replica appends there, once it leads, would be acknowledged before anyone has it."""
+        self.log = log
+        self.high_watermark = max(log.log_start, min(self.high_watermark, log.end_offset))
 
     def follow_high_watermark(self, high_watermark: int) -> None:
         """What a leader says; as far as this log goes."""

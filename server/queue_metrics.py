@@ -36,6 +36,7 @@ MANAGER: Final = "kafka_server_replicamanager"
 REQUEST: Final = "kafka_network_requestmetrics"
 LOG: Final = "kafka_log_log"
 FLUSH: Final = "kafka_log_logflushstats_logflushrateandtimems"
+UNCLEANABLE: Final = "kafka_log_logcleanermanager_uncleanable_partitions_count"
 GROUP: Final = "kafka_consumergroup"
 
 
@@ -131,6 +132,7 @@ def _logs(broker: Broker) -> str:
             family(f"{LOG}_size", "gauge", "Bytes of its segments.", [(name, log.size_bytes) for name, log in told]),
             family(f"{LOG}_logstartoffset", "gauge", "The first offset.", starts),
             family(f"{LOG}_logendoffset", "gauge", "The next offset.", ends),
+            gauge(UNCLEANABLE, "Logs that can't be compacted.", sum(log.is_uncleanable for _, log in held)),
             gauge("carousel_queue_partitions_left_out", "Those without series.", left_out),
         )
     )

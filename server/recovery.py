@@ -5,6 +5,8 @@ Law: the log then holds a prefix of the appended batches, with every acknowledge
   the disk lied, nothing is cut, and the log has failed: its replica is built anew from another;
 - what lies above is read batch by batch; at the first that isn't whole, sound and in order, the log ends. Its indexes,
   epochs and producers' state are built again from it;
+- what is found may be in the page cache only, its writer killed before it could sync: so before anything is removed
+  because of a name or text that was found, the directory is synced;
 - in the end all is synced and the recovery point moved: what survived only in the page cache is not yet safe.
 
 After an orderly stop the recovery point is the end, and nothing is read but the last segment's first header and the
@@ -217,6 +219,8 @@ class _Recovery:
 
     def _begin_at(self, offset: int) -> None:
         """All records below `offset` are deleted, and none are left: an empty segment goes on from there."""
+        if self.segments:
+            self._directory.sync()  # that the checkpoint is the one which was read, before what it says is done
         for segment in self.segments:
             segment.close()
             remove_segment(self._directory, segment.base_offset)
@@ -259,10 +263,11 @@ def sound_batches(file: File) -> Iterator[BatchHeader]:
 
 def _finish_swaps(directory: Directory) -> None:
     """Let each compacted segment take the place of those that it was made from (`server.compaction`)."""
-    for name in directory.names():
-        base = offset_in(name, SWAP)
-        if base is not None:
-            finish_swap(directory, base)
+    bases = [base for name in directory.names() if (base := offset_in(name, SWAP)) is not None]
+    if bases:
+        directory.sync()  # the names may be in the page cache only: who gave them was killed before it could sync
+    for base in bases:
+        finish_swap(directory, base)
 
 
 def finish_swap(directory: Directory, base: int) -> None:
@@ -272,10 +277,10 @@ def finish_swap(directory: Directory, base: int) -> None:
     with closing(directory.open(file_name(base, SWAP))) as file:
         for header in sound_batches(file):
             end = header.next_offset
-    for name in directory.names():
-        replaced = offset_in(name, LOG)
-        if replaced is not None and base <= replaced < end:
-            remove_segment(directory, replaced)
+    # Also an index whose log is gone: the power may have brought it back, and it knows other positions.
+    offsets = (offset_in(name, ending) for name in directory.names() for ending in (LOG, INDEX, TIME_INDEX))
+    for replaced in sorted({offset for offset in offsets if offset is not None and base <= offset < end}):
+        remove_segment(directory, replaced)
     directory.sync()
     directory.rename(file_name(base, SWAP), file_name(base, LOG))
     directory.sync()

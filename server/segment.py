@@ -169,6 +169,11 @@ class Segment:
             return self.file.read(start, first_bytes) if at_least_one else b""
         return data
 
+    def available(self, offset: int, limit: int) -> int:
+        """How many bytes `read` could give from `offset` on, of batches that end below offset `limit`."""
+        stop = self.size if limit >= self.next_offset else self.position_of(limit)
+        return max(stop - self.position_of(offset), 0)
+
     def position_of(self, offset: int) -> int:
         """Where the first batch begins that reaches `offset`; the segment's size if none does."""
         known = self._ends.get(offset)

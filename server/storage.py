@@ -22,14 +22,16 @@ PARTIAL: Final = ".tmp"
 class StorageError(Exception):
     """The disk failed, is full, or holds what it can't hold. The broker's fault: the client may try another replica.
 
-    `code` is the answer to it. `final` says that the log can't go on: no later call on it will succeed.
+    `code` is the answer to it. `final` says that the log can't go on: no later call on it will succeed. `is_io`: a
+    system call has failed, now; otherwise what is on the disk isn't what was written, which another life won't change.
     """
 
     code = ErrorCode.KAFKA_STORAGE_ERROR
 
-    def __init__(self, reason: str, *, final: bool = False) -> None:
+    def __init__(self, reason: str, *, final: bool = False, is_io: bool = False) -> None:
         super().__init__(reason)
         self.final = final
+        self.is_io = is_io
 
 
 class File(Protocol):

@@ -19,13 +19,22 @@ from server.storage import Directory, StorageError
 
 
 def truncate(log: Log, offset: int) -> None:
-    """Cut the log's end to `offset`, or to the start of the batch that holds it. Raises StorageError.
+    """Cut the log's end to `offset`, or to the start of the batch that holds it.
 
-    Nothing may be under way, neither a job nor a compaction.
+    Raises StorageError; the log has failed then, also where the disk was only full: it may be cut halfway, and what was
+    appended next might be to a file without a name. Nothing may be under way, neither a job nor a compaction.
     """
     assert not log.is_syncing and not log.cleaning
     if offset >= log.end_offset:
         return
+    try:
+        _truncate(log, offset)
+    except StorageError as error:
+        log.fail(error)
+        raise
+
+
+def _truncate(log: Log, offset: int) -> None:
     place = max(bisect_right([segment.base_offset for segment in log.segments], offset) - 1, 0)
     kept, dropped = log.segments[place], log.segments[place + 1 :]
     if offset < log.log_start or _batch_at(kept, offset) < log.log_start:
@@ -42,16 +51,22 @@ def truncate(log: Log, offset: int) -> None:
 
 
 def restart_at(log: Log, offset: int) -> Log:
-    """The log emptied, to go on at `offset`: a follower whose end lies before its leader's start. `log` is closed."""
+    """The log emptied, to go on at `offset`: a follower whose end lies before its leader's start.
+
+    `log` is closed; or it has failed, with a StorageError, as by `truncate`."""
     assert not log.is_syncing and not log.cleaning and offset >= log.end_offset
     directory = log.directory
-    store_checkpoint(directory, Checkpoint(recovery_point=offset, log_start=offset))
-    log.close()
-    for segment in log.segments:
-        remove_segment(directory, segment.base_offset)
-    snapshots_up_to(directory, -1)  # also those that only waited for their removal
-    directory.remove(EPOCHS)
-    return open_log(directory, log.settings, fsync=log.fsync)
+    try:
+        store_checkpoint(directory, Checkpoint(recovery_point=offset, log_start=offset))
+        log.close()
+        for segment in log.segments:
+            remove_segment(directory, segment.base_offset)
+        snapshots_up_to(directory, -1)  # also those that only waited for their removal
+        directory.remove(EPOCHS)
+        return open_log(directory, log.settings, fsync=log.fsync)
+    except StorageError as error:
+        log.fail(error)
+        raise
 
 
 def _batch_at(segment: Segment, offset: int) -> int:
@@ -64,7 +79,11 @@ def _finish_work(log: Log) -> None:
     """What remains is to be sure when `truncate` returns, also where it lies in older segments."""
     job = log.sync_job()
     if job is not None:
-        job.run()
+        try:
+            job.run()
+        except StorageError as error:
+            log.job_failed(job, error)
+            raise
         log.synced(job)
 
 

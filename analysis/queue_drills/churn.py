@@ -7,7 +7,7 @@ from confluent_kafka import KafkaException
 
 from analysis.queue_drills.consuming import Member
 from analysis.queue_drills.drill import Size
-from analysis.queue_drills.engines import Engine, Start, leaders
+from analysis.queue_drills.engines import Engine, Start, leaders, nodes
 from analysis.queue_drills.facts import Delivered, Read
 from analysis.queue_drills.figures import acks, arrivals, worst_pause
 from analysis.queue_drills.judge import judge, judge_group
@@ -32,20 +32,25 @@ class Mover:
         self._have = SERVERS
         self.refused: list[str] = []
         self.unsettled = 0
+        self.needless = 0
+        """Moved between servers that were there before and after: neither a newcomer's share nor a leaver's."""
         self.moved: dict[str, list[int]] = {"added": [], "removed": []}
         self.expected: dict[str, list[float]] = {"added": [], "removed": []}
 
     def make(self, change: Change) -> None:
         time.sleep(change.wait_s)
-        before = leaders(self._engine, TOPIC)
+        before, there = leaders(self._engine, TOPIC), nodes(self._engine)
         try:
             self._engine.change(change.adds, change.count)
         except RuntimeError as error:
             self.refused.append(str(error))
             return
         after = self._settled()
+        there &= nodes(self._engine)
+        pairs = [(leader, after[partition]) for partition, leader in before.items() if after[partition] != leader]
+        self.needless += sum(there.issuperset(pair) for pair in pairs)
         kind = "added" if change.adds else "removed"
-        self.moved[kind].append(sum(after[partition] != leader for partition, leader in before.items()))
+        self.moved[kind].append(len(pairs))
         larger = self._have + change.count if change.adds else self._have
         self.expected[kind].append(len(before) * change.count / larger)
         self._have += change.count if change.adds else -change.count
@@ -128,7 +133,11 @@ def _distinct(members: list[Member]) -> int:
 
 
 def report_moves(report: Report, mover: Mover) -> None:
-    report.zeros |= {"changes refused": len(mover.refused), "leaders that did not settle": mover.unsettled}
+    report.zeros |= {
+        "changes refused": len(mover.refused),
+        "leaders that did not settle": mover.unsettled,
+        "moved though neither came nor left": mover.needless,
+    }
     report.examples += mover.refused[:3]
     for kind, moved in mover.moved.items():
         if moved:

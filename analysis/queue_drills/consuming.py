@@ -50,8 +50,15 @@ def read_all(bootstrap: str, topic: str, partitions: int) -> dict[int, list[Read
 
 
 def _end(consumer: Consumer, topic: str, partition: int) -> int:
-    _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=PATIENCE_S)
-    return end
+    """Asked again while the partition has no leader that may say so: one that has just taken over waits (R2)."""
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=PATIENCE_S)[1]
+        except KafkaException:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
 
 
 def read_of(message: Message) -> tuple[int, Read]:

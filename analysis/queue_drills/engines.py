@@ -194,6 +194,11 @@ def leaders(engine: Engine, topic: str) -> dict[int, int]:
     return {number: partition.leader for number, partition in found.items()}
 
 
+def nodes(engine: Engine) -> set[int]:
+    """The node ids of the servers that are there. Raises KafkaException."""
+    return set(admin_of(engine).list_topics(timeout=TOPIC_S).brokers)
+
+
 def direct(engine: Engine) -> str:
     """The address of one server itself. Raises KafkaException."""
     brokers = admin_of(engine).list_topics(timeout=TOPIC_S).brokers

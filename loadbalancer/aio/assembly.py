@@ -31,6 +31,7 @@ from loadbalancer.disk.secret import cluster_secret
 from loadbalancer.event_log import EventLog
 from loadbalancer.fleet import Fleet
 from loadbalancer.fleet_state import FleetSettings
+from loadbalancer.health import ALIVE_S, KILL_S, falls_within
 from loadbalancer.instances import ReplicaSpec
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
@@ -105,7 +106,7 @@ class Assembly:
             tail, lost = Tail(Image(generation)), True
         return QueueControl(
             tail, queue_settings(self.settings), keeper,
-            lambda event: self.controller.send(event), self._remark, self._listens, lost=lost,
+            lambda event: self.controller.send(event), self._remark, self._listens, self._stepped, lost=lost,
         )  # fmt: skip
 
     def _remark(self, kind: str, about: str, reason: str) -> None:
@@ -192,16 +193,17 @@ class Assembly:
             self._totals.end(pid)
 
     def _stepped(self) -> None:
-        """Tell the supervisor, once, when everyone who is wanted serves, the queue too."""
-        if self._told_ready:
+        """Tell the supervisor, once, when everyone who is wanted serves, the queue too: whichever server a Kafka client
+        asks first lists all of them."""
+        if self._told_ready or not self.adopted:
             return
         healthy, target = self._states()["healthy"], self.controller.fleet.target()
-        served = target if self.queue is None else self.queue.queue.view()["brokers"]
-        if min(healthy, served) >= target:
+        if healthy >= target and (self.queue is None or self.queue.queue.is_whole()):
             self._told_ready = True
             self.controller.start(self._report_ready(healthy))
 
     async def _report_ready(self, replicas: int) -> None:
+        await self.controller.settled()  # the front door's ports lead to all of them
         with contextlib.suppress(RuntimeLost):
             await self._supervisor.call("ready", replicas=replicas)
 
@@ -380,6 +382,8 @@ def fleet_settings(settings: Settings, respawns: bool) -> FleetSettings:
         replicas=settings.replicas,
         max_replicas=settings.replica_limit,
         fall=settings.health_fall,
+        kill_fall=falls_within(KILL_S, settings.health_interval, settings.health_fall) if settings.has_queue else 0,
+        alive_fall=falls_within(ALIVE_S, settings.health_interval, settings.health_fall) if settings.has_queue else 0,
         rise=settings.health_rise,
         start_timeout_s=settings.start_timeout,
         drain_timeout_s=settings.drain_timeout,

@@ -22,7 +22,7 @@ from loadbalancer.health import ProbeTarget
 from loadbalancer.layout import Layout
 from loadbalancer.logs import get_logger
 from loadbalancer.queue_places import Listeners, with_listeners
-from loadbalancer.queue_words import Ended
+from loadbalancer.queue_words import Ended, Muted
 from loadbalancer.snapshot import Epoch, Member, Snapshot
 from loadbalancer.spawn.base import NameInUse, Runtime, SpawnError
 
@@ -43,7 +43,9 @@ class Keeper(Protocol):
 class Queue(Protocol):
     """Whom the fleet's news are told (aio/queue_control.py)."""
 
-    def send(self, event: Ended) -> None: ...
+    def send(self, event: Ended | Muted) -> None: ...
+
+    def is_alive(self, node_id: int) -> bool: ...
 
     def tell_members(self, wanted: frozenset[int], leaving: frozenset[int], joining: frozenset[int]) -> None: ...
 
@@ -90,9 +92,15 @@ class Controller:
         try:
             while True:
                 await self.step(await self._inbox.get())
+                self._inbox.task_done()
         finally:
             for job in self._jobs:
                 job.cancel()
+
+    async def settled(self) -> None:
+        """All that has been told is carried out, and the data path acts on it, or takes too long."""
+        await self._inbox.join()
+        await self._feed.settled(SETTLE_TIMEOUT_S)
 
     async def step(self, event: f.Event | f.Note | Moved) -> None:
         """Take one event from its hearing to its effects. For `run`, and for the first event before it."""
@@ -163,6 +171,9 @@ class Controller:
             case f.Ended():
                 if self.queue is not None:
                     self.queue.send(Ended(effect.node_id))
+            case f.Muted():
+                if self.queue is not None:
+                    self.queue.send(Muted(effect.node_id, effect.mute))
             case f.Publish():
                 self._publish()
             case f.Answer():
@@ -208,7 +219,8 @@ class Controller:
     # What the shells around it report.
 
     def heard(self, target: ProbeTarget, reason: str, late: bool) -> None:
-        self.send(f.Probed(target.name, target.handle, not reason, reason, late))
+        alive = self.queue is not None and self.queue.is_alive(target.node_id)
+        self.send(f.Probed(target.name, target.handle, not reason, reason, late, alive))
 
     def exited(self, name: str, handle: str, reason: str) -> None:
         self.send(f.Exited(name, handle, reason))

@@ -24,6 +24,9 @@ from wire.cluster import Image, Record
 SNAPSHOT_RECORDS: Final = 2000
 """A snapshot is written when the log behind the last one is longer than this, and than the snapshot itself."""
 
+SIGN_S: Final = 2.0
+"""A server beats once a second over its link, besides all else that it asks there."""
+
 log = get_logger("control")
 
 
@@ -41,7 +44,8 @@ class Keeper(Protocol):
 
 class QueueControl:
     """`tail` is what `load_tail` found. `tell_fleet` takes fleet events, `remark` what is for the event log,
-    `tell_listeners` where servers listen (by node id, then by the listener's name) when that has changed."""
+    `tell_listeners` where servers listen (by node id, then by the listener's name) when that has changed; `on_step` is
+    called behind each step."""
 
     def __init__(
         self,
@@ -51,6 +55,7 @@ class QueueControl:
         tell_fleet: Callable[[f.Event], None],
         remark: Callable[[str, str, str], None],
         tell_listeners: Callable[[Mapping[int, Mapping[str, tuple[str, int]]]], None] = lambda _: None,
+        on_step: Callable[[], None] = lambda: None,
         *,
         lost: bool = False,
     ) -> None:
@@ -63,6 +68,7 @@ class QueueControl:
         self._tell_fleet = tell_fleet
         self._remark = remark
         self._tell_listeners = tell_listeners
+        self._on_step = on_step
         self._listeners: dict[int, Mapping[str, tuple[str, int]]] = {}
         self._inbox: asyncio.Queue[q.Event] = asyncio.Queue()
         self._timer: asyncio.TimerHandle | None = None
@@ -73,6 +79,11 @@ class QueueControl:
     def send(self, event: q.Event) -> None:
         """Queue an event; events are taken in order."""
         self._inbox.put_nowait(event)
+
+    def is_alive(self, node_id: int) -> bool:
+        """Whether a server was heard on its link within SIGN_S."""
+        heard_at = self.links.heard_at(node_id) if self.links is not None else None
+        return heard_at is not None and asyncio.get_running_loop().time() - heard_at <= SIGN_S
 
     def tell_members(self, wanted: frozenset[int], leaving: frozenset[int], joining: frozenset[int]) -> None:
         """Who the fleet is; nothing happens if that is known."""
@@ -102,6 +113,7 @@ class QueueControl:
         self._tell_moved()
         self._call_for_copies()
         self._schedule(loop)
+        self._on_step()
 
     async def _commit(self, records: list[Record]) -> bool:
         if not records:

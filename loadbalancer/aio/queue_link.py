@@ -50,6 +50,7 @@ class Link(asyncio.BufferedProtocol):
     def __init__(self, server: "LinkServer") -> None:
         self.node_id: int | None = None
         self.incarnation = ""
+        self.heard_at = 0.0
         self.offer: Offer | None = None
         self._server = server
         self._frames = FrameReader(server.pool, MAX_FRAME_BEFORE_LOGIN)
@@ -73,6 +74,7 @@ class Link(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self._frames.received(nbytes)
+        self.heard_at = asyncio.get_running_loop().time()
         try:
             while self._transport is not None and (frame := self._frames.next()) is not None:
                 self._hear(frame)
@@ -213,6 +215,10 @@ class LinkServer:
     def offers(self) -> dict[int, Offer]:
         """The copies that servers hold out, by node id."""
         return {link.node_id: link.offer for link in self.links if link.node_id is not None and link.offer is not None}
+
+    def heard_at(self, node_id: int) -> float | None:
+        """When bytes last came from that server, by the loop's clock; None: there is no link."""
+        return max((link.heard_at for link in self.links if link.node_id == node_id), default=None)
 
     def push(self) -> None:
         """To all who have polled: there is more."""

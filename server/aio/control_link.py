@@ -99,6 +99,7 @@ class ControlLink:
         self._wants_stop = False
         self._may_stop = asyncio.Event()
         self._taking: asyncio.Task[None] | None = None
+        self._writing: asyncio.Future[Any] | None = None
         self._beat_now = asyncio.Event()
 
     # --- questions ----------------------------------------------------------------------------------------
@@ -124,7 +125,15 @@ class ControlLink:
     # --- the connection -----------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled; and then until nothing is on its way to the disk any more, whose files are closed next."""
+        try:
+            await self._dial_for_ever()
+        finally:
+            under_way = [one for one in (self._taking, self._writing) if one is not None]
+            if under_way:
+                await asyncio.wait(under_way)
+
+    async def _dial_for_ever(self) -> None:
         delay_s = FIRST_DELAY_S
         while True:
             try:
@@ -199,7 +208,7 @@ class ControlLink:
         if answer.error_code:
             raise LinkRefused(f"the registration: error {int(answer.error_code)}")
         if answer.broker_epoch != self.epoch:
-            await self._loop.run_in_executor(None, self._hooks.granted, answer.broker_epoch)
+            await self._in_thread(self._hooks.granted, answer.broker_epoch)
             self.epoch = answer.broker_epoch
         self._hooks.registered(self.epoch)
 
@@ -250,10 +259,15 @@ class ControlLink:
 
     async def _take(self, update: Update) -> None:
         """Not to be cancelled: what is on its way to the disk gets there, and then it is what we know."""
-        image = await self._loop.run_in_executor(None, self._store.store, self.image, update)
+        image = await self._in_thread(self._store.store, self.image, update)
         if image is not self.image:
             self.image = image
             self._hooks.applied(image)
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        """What blocks on the disk. A cancellation doesn't end it."""
+        self._writing = self._loop.run_in_executor(None, work, *arguments)
+        return await asyncio.shield(self._writing)
 
     async def _beat(self, wire: ControlWire) -> None:
         while True:

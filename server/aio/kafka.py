@@ -2,7 +2,8 @@
 
 The problem: a connection may send a thousand requests before it reads an answer, ask for 50 MiB and never read it, or
 send nothing for an hour; there are thousands of them, and one loop. So for each connection:
-- requests are served as they come, up to MAX_UNDER_WAY of them that wait for something; then its socket isn't read;
+- requests are served as they come, up to MAX_UNDER_WAY of them that wait for something, or HELD_BYTES of answers that
+  wait for the one before them; then its socket isn't read;
 - while it doesn't take what was sent, its socket isn't read, and no answer that can wait (a Fetch's) is made: what is
   unsent is at most one answer each, and those together are kept below UNSENT_BYTES by making them smaller;
 - what it sent is kept in a buffer that all connections share, but for unfinished frames (`wire.frames`).
@@ -28,6 +29,10 @@ from wire.primitives import WireError
 MAX_UNDER_WAY: Final = 1_000
 """Requests of one connection that wait at once; librdkafka's own default (`max.in.flight`) is a million, Java's 5."""
 
+HELD_BYTES: Final = 1024 * 1024
+"""Of answers that are made and wait for an earlier one: behind a parked Fetch a thousand requests of some bytes each
+may ask for a megabyte each."""
+
 UNSENT_BYTES: Final = 64 * 1024 * 1024
 """Of all connections together, beyond which fetch answers become as small as they can be."""
 
@@ -46,6 +51,13 @@ IDLE_MS: Final = 600_000
 
 MAX_CONNECTIONS: Final = 16_384
 """Of one server. Kafka has no limit by default, and runs out of descriptors instead."""
+
+MAX_SERVERS: Final = 1_024
+"""Connections where one has to log in: a place of their own, or clients that take all of theirs would keep servers from
+following each other, and each other's acks=all from an answer."""
+
+LOGIN_MS: Final = 10_000
+"""How long one may take to log in."""
 
 BACKLOG: Final = 1024
 """Connections that wait to be accepted; the kernel lowers it to net.core.somaxconn."""
@@ -79,8 +91,8 @@ class Login(Protocol):
 
 
 class Listener:
-    """One listener: a name, and its connections. `budget` and `requests` are shared by all of a server's listeners; who
-    has to log in is another server."""
+    """One listener: a name, and its connections. `budget` and `requests` may be shared with other listeners; who has to
+    log in is another server."""
 
     def __init__(
         self,
@@ -121,9 +133,9 @@ class Listener:
 
     def sweep(self) -> None:
         """Close who was silent for too long."""
-        before_ms = self.clock().steady_ms - IDLE_MS
+        now_ms = self.clock().steady_ms
         for connection in list(self.connections):
-            connection.close_if_idle(before_ms)
+            connection.close_if_idle(now_ms)
 
     def stop_accepting(self) -> None:
         if self._server is not None:
@@ -161,7 +173,7 @@ class Budget:
 class Asked(Call):
     """A request under way, and its place in the order of its connection's answers."""
 
-    __slots__ = ("answer", "begun_s", "connection", "traffic")
+    __slots__ = ("answer", "begun_s", "connection", "held", "traffic")
 
     def __init__(self, connection: "Connection", head: RequestHead, now: Now, begun_s: float) -> None:
         self.version = head.version
@@ -173,6 +185,8 @@ class Asked(Call):
         self.connection = connection
         self.answer: Answer | LazyAnswer | None = None
         self.begun_s = begun_s
+        self.held = 0
+        """Bytes of the answer, while it waits for others."""
         self.traffic: ApiTraffic | None = None
 
     @property
@@ -206,10 +220,14 @@ class Connection(asyncio.BufferedProtocol):
         self._is_reading = True
         self._is_ending = False
         """Nothing more is read: closed once the answers that are due are out."""
+        self._held = 0
         self._unsent = 0
+        self._untaken = 0
+        """Bytes that were unsent when idle connections were last looked for."""
         self._written = 0
         """Of the last answer with records: what it holds in memory until its last byte is taken."""
         self._active_ms = 0
+        self._since_ms = 0
 
     @property
     def node_id(self) -> int | None:
@@ -222,7 +240,7 @@ class Connection(asyncio.BufferedProtocol):
         self._transport = cast("asyncio.Transport", transport)
         peer: Any = transport.get_extra_info("peername")
         self.host = str(peer[0]) if peer else ""
-        self._active_ms = self._listener.clock().steady_ms
+        self._active_ms = self._since_ms = self._listener.clock().steady_ms
         self._listener.connections.add(self)
         budget = self._listener.budget
         budget.connections_left -= 1
@@ -277,7 +295,7 @@ class Connection(asyncio.BufferedProtocol):
         begun_s = perf_counter()
         try:
             while not self._is_ending:
-                if self._is_choked or len(self._waiting) >= MAX_UNDER_WAY:
+                if self._is_choked or not self._has_room():
                     self._pause()
                     return
                 frame = reader.next()
@@ -329,24 +347,44 @@ class Connection(asyncio.BufferedProtocol):
         if self._waiting or self._is_choked:
             asked.answer = answer
             self._waiting.append(asked)
+            self._hold(asked)
         else:
             self._write(asked, answer)
 
     def answered(self, asked: Asked) -> None:
-        """A parked call has its answer."""
-        if asked.answer is not None and self._waiting and self._waiting[0] is asked:
+        """A parked call has its answer. Raises nothing: who brings it has others to tell."""
+        if asked.answer is None or not self._waiting:
+            return
+        if self._waiting[0] is not asked:
+            self._hold(asked)
+            return
+        try:
             self._flush()
+        except Exception:
+            _log.exception("an answer failed", extra={"fields": {"peer": self.host, "listener": self.listener_name}})
+            self.abort()
+
+    def _hold(self, asked: Asked) -> None:
+        if not isinstance(asked.answer, LazyAnswer):
+            asked.held = _size(asked.answer or b"")
+            self._held += asked.held
+
+    def _has_room(self) -> bool:
+        """For one more request."""
+        return len(self._waiting) < MAX_UNDER_WAY and self._held <= HELD_BYTES
 
     def _flush(self) -> None:
         waiting = self._waiting
         while waiting and not self._is_choked and (answer := waiting[0].answer) is not None:
-            self._write(waiting.popleft(), answer)
+            asked = waiting.popleft()
+            self._held -= asked.held
+            self._write(asked, answer)
         if self._is_choked or self._transport is None:
             return
         if self._is_ending:
             if not waiting:
                 self._transport.close()
-        elif not self._is_reading and len(waiting) < MAX_UNDER_WAY:
+        elif not self._is_reading and self._has_room():
             self._resume()
 
     def _write(self, asked: Asked, answer: Answer | LazyAnswer) -> None:
@@ -355,7 +393,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if isinstance(answer, LazyAnswer):
             answer = answer.make(self._listener.budget.room())
-            self._written = sum(map(len, answer)) if not isinstance(answer, bytes) else len(answer)
+            self._written = _size(answer)
             if self._written > BULK:
                 transport.set_write_buffer_limits(0)
         if isinstance(answer, bytes):
@@ -390,11 +428,35 @@ class Connection(asyncio.BufferedProtocol):
         self._pause()
         self._flush()
 
-    def close_if_idle(self, before_ms: int) -> None:
-        if self._active_ms < before_ms and not self._waiting:
+    def close_if_idle(self, now_ms: int) -> None:
+        """Who takes nothing of what was sent is idle, too, and holds memory that others could have."""
+        transport = self._transport
+        if transport is None:
+            return
+        untaken = transport.get_write_buffer_size() if self._is_choked else 0
+        if untaken != self._untaken:
+            self._untaken, self._active_ms = untaken, now_ms
+        is_stranger = self._login is not None and not self._login.is_done
+        if is_stranger and self._since_ms < now_ms - LOGIN_MS:
+            self.abort()
+        elif self._active_ms >= now_ms - IDLE_MS:
+            return
+        elif self._is_choked:
+            self.abort()
+        elif not self._waiting:
             self.close()
+
+    def abort(self) -> None:
+        """Close, and forget what is unsent."""
+        self._is_ending = True
+        if self._transport is not None:
+            self._transport.abort()
 
     def close(self) -> None:
         self._is_ending = True
         if self._transport is not None:
             self._transport.close()
+
+
+def _size(answer: Answer) -> int:
+    return len(answer) if isinstance(answer, bytes) else sum(map(len, answer))

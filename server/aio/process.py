@@ -27,11 +27,17 @@ if TYPE_CHECKING:
 DRAIN_S: Final = 10.0
 """How long requests under way may take after SIGTERM: Docker's own grace before its SIGKILL."""
 
+
+class DiskFailed(Exception):
+    """It served until its disk failed, and has left in order: for another life, or another disk."""
+
+
 _log = logging.getLogger("carousel.replica")
 
 
 def run(settings: Settings, queue_settings: QueueSettings | None = None) -> None:
-    """Serve until told to stop. What `open_data_dir` and `http_socket` raise, it raises before it serves."""
+    """Serve until told to stop, or until its disk fails: DiskFailed. What `open_data_dir` and `http_socket` raise, it
+    raises before it serves."""
     data = _open_data(settings)
     listener = http_socket(os.environ, os.getpid(), settings.host, settings.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -57,6 +63,9 @@ async def _serve(
     queue = await _start_queue(queue_settings, data)
     if queue is not None:
         replica.add_metrics(queue.queue.metrics_text)
+        queue.queue.on_disk_failed = stop.set
+        if queue.queue.has_failed:
+            stop.set()
     http_queue = _http_queue(settings, replica, queue)
     await stop.wait()
     _log.info("stopping", extra={"fields": {"in_flight": service.in_flight}})
@@ -69,6 +78,8 @@ async def _serve(
     if http_queue is not None:
         await http_queue.close()
     _log.info("stopped", extra={"fields": {"cut": cut}})
+    if queue is not None and queue.queue.has_failed:
+        raise DiskFailed("its disk failed; the log says where")
 
 
 async def _start_queue(settings: QueueSettings | None, data: DataDir | None) -> "QueueProcess | None":

@@ -15,16 +15,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from server.aio.kafka import Budget, Listener, Login
+from server.aio.kafka import MAX_SERVERS, Budget, Listener, Login
 from server.aio.syncing import Syncing
 from server.api import k18_api_versions
 from server.api.cluster_context import Control
 from server.api.shape import Answer, Call
 from server.apis import registry
 from server.broker import Broker, BrokerSettings
-from server.compaction import Compaction, start_compaction
+from server.compaction import Compaction, Uncleanable, start_compaction
 from server.log import Log
-from server.log_dirs import partition_directory, put_strays_aside
+from server.log_dirs import create_partition, partition_directory, put_strays_aside
 from server.log_files import DELETED_DIRECTORY, STRAY_DIRECTORY
 from server.log_settings import Fsync
 from server.now import Now
@@ -48,6 +48,9 @@ CHECKPOINT_S: Final = 60.0
 SWEEP_S: Final = 30.0
 """How often idle connections are looked for."""
 
+REOPEN_S: Final = 30.0
+"""How often a log is tried again that couldn't be opened, for want of room, say."""
+
 INTERVAL_S: Final = 1.0
 """`fsync=interval`: how much may be lost with the power."""
 
@@ -59,7 +62,8 @@ _log = logging.getLogger("carousel.queue")
 
 
 def clock() -> Now:
-    return Now(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000)
+    """CLOCK_BOOTTIME (R2): a machine that was suspended must know for how long nobody has heard of it."""
+    return Now(time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000, time.time_ns() // 1_000_000)
 
 
 class Queue:
@@ -83,6 +87,10 @@ class Queue:
         self._when_opened: list[Callable[[], None]] = []
         self.on_leaders_changed: Callable[[], None] = lambda: None
         """Called when others may be to be followed, or no longer."""
+        self.has_failed = False
+        self.on_disk_failed: Callable[[], None] = lambda: None
+        """Called once: a server whose disk has failed had better go (R8), as Kafka's goes with its last log directory.
+        Others lead then what is theirs too, and its next life knows what the disk really has."""
         self._loop = asyncio.get_running_loop()
         self._disk = disk
         self._fsync = fsync
@@ -92,6 +100,8 @@ class Queue:
         self._requests = Requests()
         self._wanted_syncs: list[Partition] = []
         self._after_sync: dict[Log, list[Callable[[], None]]] = {}
+        self._busy: dict[str, list[Partition]] = {}
+        """Directories that are being opened, or put away, and who waits to open the next of that name."""
         self._is_run_due = False
         self._deadline: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -117,7 +127,8 @@ class Queue:
         self, name: str, host: str, port: int, login: Callable[[], Login] | None = None, accept: bool = True
     ) -> int:
         """The port, which is a free one for 0; connections are refused until `accept`. Raises OSError."""
-        listener = Listener(name, self, clock, self._pool, self._budget, self._requests, login)
+        budget = self._budget if login is None else Budget(connections=MAX_SERVERS)
+        listener = Listener(name, self, clock, self._pool, budget, self._requests, login)
         bound = await listener.listen(host, port, accept)
         self.listeners[name] = listener
         return bound
@@ -133,6 +144,7 @@ class Queue:
         every += [(CHECKPOINT_S, self._checkpoint), (SWEEP_S, self._sweep)]
         every.append((self.broker.settings.cleaner_backoff_ms / 1000, self._compact_next))
         every.append((RETRY_S, self.broker.ask_again))
+        every.append((REOPEN_S, self.broker.retry_opening))
         every.append((self.broker.settings.lag_ms / 2000, lambda: self.broker.shrink_isrs(clock())))
         if self._fsync is Fsync.INTERVAL:
             every.append((INTERVAL_S, self._sync_all))
@@ -192,7 +204,7 @@ class Queue:
         log = partition.log
         if log is None:
             return
-        while log.failure is None:
+        while log.failure is None or log.is_syncing or log.cleaning:
             is_last = not log.is_syncing and not log.cleaning
             done = self._loop.create_future()
             if is_last:
@@ -208,34 +220,61 @@ class Queue:
     # --- the broker's world ----------------------------------------------------------------------------------------
 
     def open(self, partition: Partition) -> None:
+        """A topic that is deleted and made again, or a replica that goes and comes back, has the directory's name of
+        the one before: it waits until that is closed and renamed, or the new log would be renamed under its feet."""
+        waiting = self._busy.get(partition.name)
+        if waiting is not None:
+            waiting.append(partition)
+            return
+        self._busy[partition.name] = []
         opened: list[Log] = []
         rules, name, topic_id = partition.rules.log, partition.name, uuid.UUID(partition.topic_id)
+        may_be_rebuilt, damaged = partition.may_be_rebuilt, _gone(name, STRAY_DIRECTORY)
 
         def work() -> None:
             directory = partition_directory(self._disk, name, topic_id, _gone(name, STRAY_DIRECTORY))
-            opened.append(open_log(directory, rules, fsync=self._fsync, distrust=self._distrust))
+            try:
+                opened.append(open_log(directory, rules, fsync=self._fsync, distrust=self._distrust))
+            except StorageError as error:
+                if error.is_io or not (error.final and may_be_rebuilt):
+                    raise
+                _log.error("a damaged log is built anew", extra={"fields": {"partition": name, "reason": str(error)}})
+                self._disk.rename(name, damaged)
+                opened.append(open_log(create_partition(self._disk, name, topic_id), rules, fsync=self._fsync))
 
         def outcome(error: StorageError | None) -> None:
             if error is not None:
+                _log.error("can't open", extra={"fields": {"partition": name, "reason": str(error)}})
                 self.broker.open_failed(partition, error)
-            elif not self.broker.opened(partition, opened[0], clock()):
+                self._free(name)
+            elif self.broker.opened(partition, opened[0], clock()):
+                self._free(name)
+            else:
                 self.retire(partition, opened[0], is_deleted=True)
             self._tell_opened()
 
         self.syncing.run(work, outcome)
+
+    def _free(self, name: str) -> None:
+        """The directory has its owner, or is no more under that name: the next one's turn, if it is still wanted."""
+        waiting = self._busy.pop(name)
+        wanted = [partition for partition in waiting if partition in self.broker.opening]
+        if wanted:
+            self.open(wanted[-1])  # only the last one of a name is held
 
     def retire(self, partition: Partition, log: Log | None, is_deleted: bool) -> None:
         if log is None:
             return
         ending = DELETED_DIRECTORY if is_deleted else STRAY_DIRECTORY
         name, gone = partition.name, _gone(partition.name, ending)
+        self._busy.setdefault(name, [])
 
         def put_away() -> None:
             if log.is_syncing or log.cleaning:  # something is under way: when it has ended
                 self._after_sync.setdefault(log, []).append(put_away)
                 return
             log.close()
-            self.syncing.run(lambda: self._disk.rename(name, gone), lambda _: None)
+            self.syncing.run(lambda: self._disk.rename(name, gone), lambda _: self._free(name))
             self._loop.call_later(DELETE_DELAY_S, self._remove, gone)
 
         put_away()
@@ -299,16 +338,28 @@ class Queue:
         due_ms = self.broker.deadlines.next_ms()
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = None if due_ms is None else self._loop.call_at(due_ms / 1000, self._expire)
+            self._deadline = None
+        if due_ms is not None:
+            self._call_at(due_ms, clock().steady_ms)
+
+    def _call_at(self, due_ms: int, now_ms: int) -> None:
+        """The loop has another clock, so it is told how long, and may be a little early."""
+        self._deadline = self._loop.call_later(max(due_ms - now_ms, 1) / 1000, self._expire)
 
     def _expire(self) -> None:
-        """`loop.time()` is the steady clock, so what is due by one is due by the other, up to a rounding."""
         self._deadline = None
         now = clock()
         self.broker.deadlines.expire(now)
         due_ms = self.broker.deadlines.next_ms()
         if due_ms is not None:
-            self._deadline = self._loop.call_at(max(due_ms, now.steady_ms + 1) / 1000, self._expire)
+            self._call_at(due_ms, now.steady_ms)
+
+    def disk_failed(self, partition: Partition, error: StorageError) -> None:
+        if not self.has_failed:
+            self.has_failed = True
+            fields = {"partition": partition.name, "reason": str(error)}
+            _log.error("the disk failed", extra={"fields": fields})
+            self.on_disk_failed()
 
     def leaders_changed(self) -> None:
         self.on_leaders_changed()
@@ -345,20 +396,29 @@ class Queue:
     def _compact(self, partition: Partition, log: Log, work: Compaction) -> None:
         self._is_compacting = True
         is_whole: list[bool] = []
+        uncleanable: list[str] = []
 
         def run() -> None:
-            for _ in work.steps():
-                if self._is_stopping or partition.log is not log:
-                    return
-            is_whole.append(True)
+            try:
+                for _ in work.steps():
+                    if self._is_stopping or partition.log is not log:
+                        return
+            except Uncleanable as fault:
+                uncleanable.append(str(fault))
+            else:
+                is_whole.append(True)
 
         def outcome(error: StorageError | None) -> None:
             self._is_compacting = False
             if is_whole:
                 work.finish()
+            elif uncleanable:
+                work.abandon(for_good=True)
+                _log.warning("uncleanable", extra={"fields": {"log": partition.name, "reason": uncleanable[0]}})
             elif error is None or not error.final:
                 work.abandon()
             else:
+                log.cleaning = False
                 self.broker.disk_failed(partition, error, clock())
             self._tell_idle(log)
             if error is None:  # a full disk is tried again after the usual pause
@@ -378,7 +438,10 @@ class Queue:
 async def _repeat(seconds: float, work: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(seconds)
-        work()
+        try:
+            work()
+        except Exception:  # a fault of ours, this time; retention and sessions are to go on
+            _log.exception("housekeeping failed")
 
 
 def _finish(done: "asyncio.Future[None]") -> None:

@@ -27,6 +27,8 @@ BACKOFF_S: Final = 0.1
 """After an error, and before a lost connection is made again. A new leader may be known in some ms."""
 TIMEOUT_S: Final = 10.0
 """Without an answer for so long, which is many times what a Fetch may wait, a connection is given up."""
+MAX_ANSWER: Final = MAX_FRAME + 8 * 1024 * 1024
+"""The largest batch that a client could send, and what is said of some thousand partitions around it."""
 INTERNAL: Final = "INTERNAL"
 
 _log = logging.getLogger("carousel.replication")
@@ -38,6 +40,7 @@ class ReplicaFetchers:
     def __init__(self, queue: Queue, secret: str) -> None:
         self._queue = queue
         self._secret = secret
+        self._loop = asyncio.get_running_loop()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         queue.on_leaders_changed = self.update
 
@@ -67,6 +70,8 @@ class ReplicaFetchers:
                 await self._converse(leader)
             except (OSError, WireError, TimeoutError, asyncio.IncompleteReadError) as error:
                 _log.info("lost a leader", extra={"fields": {"leader": leader, "reason": str(error) or repr(error)}})
+            except Exception:  # a fault of ours: another connection may do better, and replication must not end by it
+                _log.exception("following failed", extra={"fields": {"leader": leader}})
             await asyncio.sleep(BACKOFF_S)
 
     async def _converse(self, leader: int) -> None:
@@ -79,12 +84,19 @@ class ReplicaFetchers:
             conversation = _Conversation(reader, writer)
             await self._log_in(conversation)
             following = Following(self._queue.broker.node_id)
-            while partitions := self._followed(leader):
+            resting: dict[Partition, float] = {}
+            while followed := self._followed(leader):
+                now_s = self._loop.time()
+                resting = {partition: until_s for partition, until_s in resting.items() if until_s > now_s}
+                partitions = [partition for partition in followed if partition not in resting]
+                if not partitions:
+                    await asyncio.sleep(BACKOFF_S)
+                    continue
                 frame = following.request(conversation.next_id(), self._broker_epoch(), partitions)
-                answer = await conversation.ask(frame, FETCH, VERSION)
-                steps, is_wrong = following.answered(answer)
-                await self._do(steps)
-                if is_wrong:
+                told = following.answered(await conversation.ask(frame, FETCH, VERSION))
+                wrong = [*told.wrong, *await self._do(told.steps)]
+                resting |= dict.fromkeys(wrong, self._loop.time() + BACKOFF_S)
+                if told.is_wrong:
                     await asyncio.sleep(BACKOFF_S)
         finally:
             writer.close()
@@ -106,45 +118,54 @@ class ReplicaFetchers:
 
     # --- what answers ask for --------------------------------------------------------------------------------------
 
-    async def _do(self, steps: list[Step]) -> None:
+    async def _do(self, steps: list[Step]) -> list[Partition]:
+        """Those with which it couldn't be done."""
+        undone: list[Partition] = []
         for step in steps:
-            if step.act is Act.APPEND:
-                self._append(step)
-            else:
-                await self._rewind(step)
+            if not (self._append(step) if step.act is Act.APPEND else await self._rewind(step)):
+                undone.append(step.partition)
         waiting = [self._queue.synced(step.partition) for step in steps]
         await asyncio.gather(*waiting)
+        return undone
 
-    def _append(self, step: Step) -> None:
+    def _append(self, step: Step) -> bool:
+        """False if it couldn't be done, and so will be told again."""
         partition, log = step.partition, step.partition.log
         if log is None:
-            return
+            return True
         try:
             if step.records:
                 log.append_fetched(step.records)
             if step.log_start <= log.end_offset:
                 log.advance_start(step.log_start)
             partition.follow_high_watermark(step.high_watermark)
+            return True
         except StorageError as error:
             self._queue.broker.disk_failed(partition, error, clock())
         except BatchError as error:
             fields = {"partition": partition.name, "reason": str(error)}
             _log.error("a leader's records are corrupt", extra={"fields": fields})
+        return False
 
-    async def _rewind(self, step: Step) -> None:
-        """It blocks, rarely and for some ms: nothing may see the log in between."""
+    async def _rewind(self, step: Step) -> bool:
+        """False if not now: while it is being compacted, say.
+
+        It blocks, rarely and for some ms: nothing may see the log in between."""
         partition, log = step.partition, step.partition.log
         await self._queue.synced(partition)
         if log is None or log.is_syncing or log.cleaning or log.failure is not None:
-            return
+            return False
         _log.info(step.act.value, extra={"fields": {"partition": partition.name, "offset": step.offset}})
         try:
             if step.act is Act.CUT:
                 truncate(log, step.offset)
+                partition.rewound(log)
             else:
-                partition.log = restart_at(log, step.offset)
+                partition.rewound(restart_at(log, step.offset))
         except StorageError as error:
             self._queue.broker.disk_failed(partition, error, clock())
+            return False
+        return True
 
 
 class _Conversation:
@@ -164,7 +185,7 @@ class _Conversation:
         self._writer.write(frame)
         async with asyncio.timeout(TIMEOUT_S):
             size = int.from_bytes(await self._reader.readexactly(4), "big")
-            if not 0 < size <= MAX_FRAME:
+            if not 0 < size <= MAX_ANSWER:
                 raise WireError(f"an answer of {size} bytes")
             answer = memoryview(await self._reader.readexactly(size))
         correlation_id, at = read_response_head(answer, response_header(key, version))

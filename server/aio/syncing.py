@@ -8,6 +8,7 @@ The road not taken: `run_in_executor`, whose futures cost as much as the sync of
 """
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from server.traffic import Times
 
 THREADS: Final = 4
 """More don't make a disk faster: what they wait for is the file system's one journal."""
+
+_log = logging.getLogger("carousel.queue")
 
 Outcome = Callable[[StorageError | None], None]
 Work = tuple[Callable[[], None], Outcome]
@@ -84,8 +87,10 @@ class Syncing:
                 run()
             except StorageError as failed:
                 error = failed
-            except OSError as failed:
-                error = StorageError(str(failed), final=True)
+            except Exception as failed:
+                if not isinstance(failed, OSError):  # a fault of ours: whoever waits must not wait for ever
+                    _log.exception("work on the disk failed")
+                error = StorageError(repr(failed), final=True, is_io=isinstance(failed, OSError))
             self._done.append((outcome, error))
             try:
                 self._loop.call_soon_threadsafe(self._tell_all)
@@ -102,4 +107,4 @@ def _tell(log: Log, job: SyncJob, error: StorageError | None) -> None:
     if error is None:
         log.synced(job)
     else:
-        log.fail(error)
+        log.job_failed(job, error)

@@ -3,19 +3,21 @@
 
 from typing import Any, Final
 
-from server.api.forwarding import Refusal, Result, is_repeated
+from server.api.forwarding import Refusal, Result
 from wire.errors import ErrorCode
 from wire.topic_configs import TOPIC_CONFIGS, TOPIC_DEFAULTS, ConfigKey, why_not_config, why_not_default
 
 TOPIC: Final = 2
 BROKER: Final = 4
+ABOUT: Final = ("resource_type", "resource_name")
+"""The fields that tell one resource from another."""
 
 
-def why_not_resource(resource: Any, request: Any) -> Refusal | None:
-    """Whatever is to be done with its settings."""
+def why_not_resource(resource: Any, again: bool) -> Refusal | None:
+    """Whatever is to be done with its settings. `again`: it is named twice."""
     if resource.resource_type not in (TOPIC, BROKER):
         return Refusal(ErrorCode.INVALID_REQUEST, f"Resources of type {resource.resource_type} have no settings here.")
-    if is_repeated(resource, request.resources, "resource_type", "resource_name"):
+    if again:
         return Refusal(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
     names = [config.name for config in resource.configs]
     if len(set(names)) != len(names):

@@ -8,6 +8,7 @@ What holds: a client is answered once, and within the time that it gave; without
 REQUEST_TIMED_OUT where control has the request and may still do it.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -26,6 +27,10 @@ MIN_TIMEOUT_S: Final = 0.1
 """A client that gives no time at all means "don't wait" (Kafka): control gets as long as it takes when it is there."""
 MAX_TIMEOUT_S: Final = 60.0
 
+MAX_ITEMS: Final = 10_000
+"""Topics, or other things, of one request: as many as control makes partitions of for it (Kafka's
+MAX_RECORDS_PER_USER_OP); it looks at each of them while all servers wait."""
+
 CORRELATION_ID_SIZE: Final = 4
 
 
@@ -43,20 +48,21 @@ Result = dict[str, Any]
 @dataclass(frozen=True, slots=True)
 class Change:
     """What an API is like: `items(version)` is the request's field, `results` the answer's. `why_not` gets the
-    item and the request."""
+    item, the request, and whether another item is about the same thing, by its fields `names`."""
 
     key: int
     items: Callable[[int], str]
     results: str
-    why_not: Callable[[Any, Any], Refusal | None]
+    why_not: Callable[[Any, Any, bool], Refusal | None]
     result: Callable[[Any, Refusal], Result]
+    names: tuple[str, ...] = ()
 
 
 def forward(call: Call, request: Any, control: Control, change: Change) -> Answer | Later:
     """See the module."""
     field = change.items(call.version)
     items: Sequence[Any] | None = getattr(request, field)
-    judged = [(item, change.why_not(item, request)) for item in items or ()]
+    judged = _judged(items or (), request, change)
     refused = [change.result(item, why) for item, why in judged if why is not None]
     rest = [item for item, why in judged if why is None]
     if refused and not rest:
@@ -84,9 +90,13 @@ def timeout_s(request: Any) -> float:
     return min(MAX_TIMEOUT_S, max(MIN_TIMEOUT_S, given.total_seconds()))
 
 
-def is_repeated(item: Any, items: Sequence[Any], *names: str) -> bool:
-    """Whether another of `items` is about the same thing, by the fields `names`."""
-    return sum(all(getattr(item, name) == getattr(other, name) for name in names) for other in items) > 1
+def _judged(items: Sequence[Any], request: Any, change: Change) -> list[tuple[Any, Refusal | None]]:
+    """Each item, and why it isn't passed on."""
+    if len(items) > MAX_ITEMS:
+        return [(item, _TOO_MANY) for item in items]
+    about = [tuple([getattr(item, name) for name in change.names]) for item in items]
+    counts = Counter(about if change.names else ())
+    return [(item, change.why_not(item, request, counts[key] > 1)) for item, key in zip(items, about, strict=True)]
 
 
 def _answer(call: Call, change: Change, results: list[Result], code: ErrorCode = ErrorCode.NONE) -> bytes:
@@ -112,6 +122,7 @@ def _readdressed(frame: memoryview, correlation_id: int) -> bytes:
     return head + frame[CORRELATION_ID_SIZE:]
 
 
+_TOO_MANY: Final = Refusal(ErrorCode.POLICY_VIOLATION, f"One request may change {MAX_ITEMS} things.")
 _WORDS: Final = {
     ErrorCode.NOT_CONTROLLER: "The controller is away; servers go on without it, changes wait for it.",
     ErrorCode.REQUEST_TIMED_OUT: "The controller has not answered in time; the change may still be made.",

@@ -2,7 +2,8 @@
 
 5 adds the log start offset, 7 zstd, 8 record errors, 9 is flexible, 10 names the leader, 13 has topic ids. A batch is
 checked by its header and its CRC (KIP-896: only format v2), stamped where it lies in the receive buffer, written, and
-never decompressed, but for topics that are compacted, whose records must have keys.
+never decompressed, but for topics that are compacted, whose records must have keys. Internal topics are the
+coordinators' own: what isn't theirs would keep them from loading (Kafka lets one client in, by its client id alone).
 
 acks=0 gets no answer; where something is wrong, its connection is closed, as in Kafka. acks=1 is answered when the
 batch is in the leader's log, by a confirmed leader (R2); acks=-1 when HW has passed it (R1).
@@ -23,6 +24,7 @@ from wire.primitives import WireError
 from wire.produce_answers import ProduceResult, pack_produce
 from wire.produce_requests import ProduceRequest, read_produce
 from wire.records import records_of
+from wire.topic_names import INTERNAL_TOPICS
 
 KEY: Final = 0
 ALL: Final = -1
@@ -107,6 +109,8 @@ class _Keyless(Exception):
 
 
 def _check_rules(partition: Partition, records: memoryview, header: BatchHeader, now: Now) -> None:
+    if partition.topic in INTERNAL_TOPICS:
+        raise Refused(ErrorCode.INVALID_TOPIC_EXCEPTION, "Cannot append to internal topics.")
     if header.attributes & TRANSACTIONAL_BIT:
         raise Refused(ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, "of a transaction, without a transactional id")
     rules = partition.rules

@@ -33,6 +33,10 @@ MAX_WAIT_MS: Final = 60_000
 """No fetch is parked for longer, whatever it says: whether its client is still there isn't known. (Most ask for half
 a second.)"""
 
+MAX_MIN_BYTES: Final = 8 * 1024 * 1024
+"""No fetch waits for more than one answer can hold (server.aio.kafka.MAX_ANSWER); Kafka caps `min_bytes` alike, by its
+`fetch.max.bytes`."""
+
 MIN_READ: Final = 64 * 1024
 """Where there is less room, nothing more than the first batch is read."""
 
@@ -81,9 +85,8 @@ class Fetch(LazyAnswer):
     # --- waiting ---------------------------------------------------------------------------------------------------
 
     def is_ready(self) -> bool:
-        """There is as much as is asked for, or something that can't wait. No records are read to know that, unless it
-        is asked for more than a byte."""
-        missing = self._request.min_bytes
+        """There is as much as is asked for, or something that can't wait. No records are read to know that."""
+        missing = min(self._request.min_bytes, self._request.max_bytes, MAX_MIN_BYTES)
         for wanted in self._asked.wanted:
             partition = self._context.find(wanted.topic, wanted.asked.partition)
             if partition is None:
@@ -112,14 +115,14 @@ class Fetch(LazyAnswer):
         if at_most <= 1:
             return 1
         try:
-            return len(log.read(offset, at_most, limit))
-        except (OffsetOutOfRange, StorageError):
+            return min(log.available(offset, at_most, limit), max(asked.max_bytes, 1))
+        except StorageError:
             return None
 
     def park(self) -> None:
         for wanted in self._asked.wanted:
             partition = self._context.find(wanted.topic, wanted.asked.partition)
-            if partition is not None:
+            if partition is not None and self not in partition.watchers:  # some name a partition twice
                 partition.watchers[self] = None
                 self._watched.append(partition)
         wait_ms = min(self._request.max_wait_ms, MAX_WAIT_MS)
@@ -138,7 +141,7 @@ class Fetch(LazyAnswer):
     def _finish(self, now: Now) -> None:
         self._is_answered = True
         for partition in self._watched:
-            del partition.watchers[self]
+            partition.watchers.pop(self, None)
         self._watched = []
         self._call.now = now
         self._call.reply(self)

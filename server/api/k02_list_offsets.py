@@ -24,6 +24,8 @@ NEWEST: Final = -3
 EARLIEST_LOCAL: Final = -4
 NONE_FROM: Final = -5
 """From here on down: tiered storage's questions."""
+SPOKEN_FROM: Final = {LATEST: 1, EARLIEST: 1, NEWEST: 7, EARLIEST_LOCAL: 8, NONE_FROM: 9, -6: 11}
+"""The first version that may ask for each of the special times (Kafka's ReplicaManager has the same table)."""
 
 OFFSET_NOT_AVAILABLE_FROM: Final = 5
 NO_TIME: Final = -1
@@ -63,6 +65,8 @@ def _partition(call: Call, topic: str, asked: Any, context: PartitionContext) ->
 
 def _find(call: Call, partition: Partition, log: Log, wanted_ms: int) -> tuple[int, int, int]:
     """(time or -1, offset, its leader epoch). Raises Refused or StorageError."""
+    if wanted_ms < 0 and call.version < SPOKEN_FROM.get(wanted_ms, call.version + 1):
+        raise Refused(ErrorCode.UNSUPPORTED_VERSION)
     if wanted_ms in (EARLIEST, EARLIEST_LOCAL):
         return NO_TIME, log.log_start, log.epochs.at(log.log_start)
     if wanted_ms <= NONE_FROM:

@@ -25,6 +25,9 @@ from wire.versions import response_header
 KEY: Final = 3
 IDS_ASKED_FROM: Final = 12
 
+MAX_CREATED: Final = 1_000
+"""Topics that one request makes; who asks for more of them asks again. Control is busy with 1 000 for a second."""
+
 TOPIC_OPERATIONS: Final = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11
 """Bits of AclOperation: READ, WRITE, CREATE, DELETE, ALTER, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS: there are no
 ACLs, so all that exist for a topic (AclEntry.supportedOperations)."""
@@ -55,11 +58,12 @@ def _to_create(asked: tuple[Asked, ...] | None, request: Any, context: ClusterCo
     if asked is None or not context.auto_creates_topics or not getattr(request, "allow_auto_topic_creation", True):
         return ()
     topics = context.image.topics
-    return tuple([
+    missing = [
         name
         for name, topic_id in asked
         if topic_id is None and name not in topics and name and not why_not_a_name(name)
-    ])  # fmt: skip
+    ]
+    return tuple(missing[:MAX_CREATED])
 
 
 def _answer(

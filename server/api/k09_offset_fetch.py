@@ -37,7 +37,8 @@ def handle(call: Call, request: Any, context: GroupContext) -> Answer:
 def answer(version: int, correlation_id: int, request: Any, read: Read, topics: Topics) -> bytes:
     """The whole frame; nothing waits."""
     if version >= GROUPS_FROM:
-        values = {"throttle_time": 0, "groups": [_group(version, group, read, topics) for group in request.groups]}
+        groups = {group.group_id: group for group in request.groups}.values()  # each once: null asks for all it has
+        values = {"throttle_time": 0, "groups": [_group(version, one, read, topics) for one in groups]}
     else:
         values = {"throttle_time": 0, **_group(version, request, read, topics)}
     return messages.answer(correlation_id, messages.build(KEY, version, values))

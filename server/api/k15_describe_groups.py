@@ -38,8 +38,9 @@ def handle(call: Call, request: Any, context: GroupContext) -> Answer:
 
 def answer(version: int, correlation_id: int, request: Any, look: Look) -> bytes:
     """The whole frame; nothing waits."""
+    named = dict.fromkeys(request.groups)  # each once: a name takes some bytes, its description may take a megabyte
     operations = GROUP_OPERATIONS if getattr(request, "include_authorized_operations", False) else NOT_ASKED
-    groups = [{**_described(version, name, look(name)), "authorized_operations": operations} for name in request.groups]
+    groups = [{**_described(version, name, look(name)), "authorized_operations": operations} for name in named]
     return messages.answer(correlation_id, messages.build(KEY, version, {"throttle_time": 0, "groups": groups}))
 
 

@@ -7,7 +7,7 @@ judged here.
 from typing import Any, Final
 
 from server.api.cluster_context import ClusterContext
-from server.api.forwarding import Change, Refusal, Result, forward, is_repeated
+from server.api.forwarding import Change, Refusal, Result, forward
 from server.api.shape import Answer, Call, Later
 from wire.errors import ErrorCode
 from wire.topic_configs import why_not_configs
@@ -21,8 +21,8 @@ def handle(call: Call, request: Any, context: ClusterContext) -> Answer | Later:
     return forward(call, request, context.control, _CHANGE)
 
 
-def _why_not(topic: Any, request: Any) -> Refusal | None:
-    if is_repeated(topic, request.topics, "name"):
+def _why_not(topic: Any, request: Any, again: bool) -> Refusal | None:
+    if again:
         return Refusal(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
     why = why_not_a_name(topic.name)
     if why is not None:
@@ -57,4 +57,4 @@ def _result(topic: Any, why: Refusal) -> Result:
     }
 
 
-_CHANGE: Final = Change(KEY, lambda version: "topics", "topics", _why_not, _result)
+_CHANGE: Final = Change(KEY, lambda version: "topics", "topics", _why_not, _result, ("name",))

@@ -19,7 +19,7 @@ def _items(version: int) -> str:
     return "topics" if version >= IDS_FROM else "topic_names"
 
 
-def _why_not(topic: Any, request: Any) -> Refusal | None:
+def _why_not(topic: Any, request: Any, again: bool) -> Refusal | None:
     if isinstance(topic, str) or (topic.name is None) != (topic.topic_id is None):
         return None
     return Refusal(ErrorCode.INVALID_REQUEST, "A topic is to be given by its name or by its id.")

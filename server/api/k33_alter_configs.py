@@ -3,7 +3,7 @@ which is why Kafka prefers IncrementalAlterConfigs. 2 is flexible. Values are ju
 
 from typing import Any, Final
 
-from server.api.altered_configs import result, why_not_resource, why_not_value
+from server.api.altered_configs import ABOUT, result, why_not_resource, why_not_value
 from server.api.cluster_context import ClusterContext
 from server.api.forwarding import Change, Refusal, forward
 from server.api.shape import Answer, Call, Later
@@ -15,9 +15,9 @@ def handle(call: Call, request: Any, context: ClusterContext) -> Answer | Later:
     return forward(call, request, context.control, _CHANGE)
 
 
-def _why_not(resource: Any, request: Any) -> Refusal | None:
+def _why_not(resource: Any, request: Any, again: bool) -> Refusal | None:
     judged = (why_not_value(resource.resource_type, config.name, config.value) for config in resource.configs)
-    return why_not_resource(resource, request) or next((why for why in judged if why is not None), None)
+    return why_not_resource(resource, again) or next((why for why in judged if why is not None), None)
 
 
-_CHANGE: Final = Change(KEY, lambda version: "resources", "responses", _why_not, result)
+_CHANGE: Final = Change(KEY, lambda version: "resources", "responses", _why_not, result, ABOUT)

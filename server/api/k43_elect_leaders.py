@@ -17,7 +17,7 @@ def handle(call: Call, request: Any, context: ClusterContext) -> Answer | Later:
     return forward(call, request, context.control, _CHANGE)
 
 
-def _why_not(topic: Any, request: Any) -> Refusal | None:
+def _why_not(topic: Any, request: Any, again: bool) -> Refusal | None:
     kind = getattr(request, "election_type", PREFERRED)
     if kind not in (PREFERRED, UNCLEAN):
         return Refusal(ErrorCode.INVALID_REQUEST, f"{kind} is no kind of election.")

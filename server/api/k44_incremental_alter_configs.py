@@ -3,7 +3,7 @@ flexible. Values are judged here, control decides."""
 
 from typing import Any, Final
 
-from server.api.altered_configs import key_of, result, why_not_resource, why_not_value
+from server.api.altered_configs import ABOUT, key_of, result, why_not_resource, why_not_value
 from server.api.cluster_context import ClusterContext
 from server.api.forwarding import Change, Refusal, forward
 from server.api.shape import Answer, Call, Later
@@ -21,9 +21,9 @@ def handle(call: Call, request: Any, context: ClusterContext) -> Answer | Later:
     return forward(call, request, context.control, _CHANGE)
 
 
-def _why_not(resource: Any, request: Any) -> Refusal | None:
+def _why_not(resource: Any, request: Any, again: bool) -> Refusal | None:
     judged = (_why_not_change(resource.resource_type, config) for config in resource.configs)
-    return why_not_resource(resource, request) or next((why for why in judged if why is not None), None)
+    return why_not_resource(resource, again) or next((why for why in judged if why is not None), None)
 
 
 def _why_not_change(resource_type: int, config: Any) -> Refusal | None:
@@ -39,4 +39,4 @@ def _why_not_change(resource_type: int, config: Any) -> Refusal | None:
     return why_not_value(resource_type, config.name, config.value)
 
 
-_CHANGE: Final = Change(KEY, lambda version: "resources", "responses", _why_not, result)
+_CHANGE: Final = Change(KEY, lambda version: "resources", "responses", _why_not, result, ABOUT)

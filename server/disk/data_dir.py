@@ -9,10 +9,11 @@ releases it exactly when the process has ended, however it ended; a pid file wou
 import binascii
 import fcntl
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.disk.whole_files import write_durably
+from server.disk.whole_files import sync_directory, write_durably
 from server.meta import Meta, MetaError, check_meta, parse_meta
 
 
@@ -38,13 +39,22 @@ def open_data_dir(path: Path, cluster: str | None, node_id: int | None) -> DataD
     Raises DataDirBusy if it is locked, MetaError if it belongs to another cluster or node (or is new, and
     either is not given), OSError if the disk fails. Nothing stays locked or half-written after an error.
     """
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make(path, 0o700)
     lock_fd = _lock(path)
     try:
         return DataDir(path, _own(path, cluster, node_id), lock_fd)
     except BaseException:
         os.close(lock_fd)
         raise
+
+
+def _make(path: Path, mode: int) -> None:
+    """It and its parents, each surely there before anything in it: all that is acknowledged will lie below."""
+    if path.is_dir():
+        return
+    _make(path.parent, 0o777)
+    path.mkdir(mode=mode, exist_ok=True)
+    sync_directory(path.parent)
 
 
 def _lock(path: Path) -> int:
@@ -67,6 +77,8 @@ def _own(path: Path, cluster: str | None, node_id: int | None) -> Meta:
     except FileNotFoundError:
         if cluster is None or node_id is None:
             raise MetaError("it is new, so CAROUSEL_CLUSTER and NODE_ID must say whose it is") from None
+        with suppress(PermissionError):  # then it was made by somebody else, a while ago
+            sync_directory(path.parent)
         meta = Meta(cluster, node_id, _directory_id())
         write_durably(file, meta.to_text().encode())
     check_meta(meta, cluster, node_id)

@@ -32,7 +32,7 @@ class DiskFile:
 
     def append(self, data: Data) -> None:
         if self._broken:
-            raise StorageError(f"{self._name} failed before", final=True)
+            raise StorageError(f"{self._name} failed before", final=True, is_io=True)
         size = self.size
         try:
             written = os.pwrite(self._fd, data, size)
@@ -40,7 +40,7 @@ class DiskFile:
                 self._append_rest(memoryview(data), written)
         except OSError as error:
             self._undo()
-            raise StorageError(f"{self._name}: {error}", final=self._broken) from error
+            raise StorageError(f"{self._name}: {error}", final=self._broken, is_io=True) from error
         self.size = size + len(data)
 
     def _append_rest(self, data: memoryview, written: int) -> None:
@@ -58,7 +58,7 @@ class DiskFile:
         try:
             return os.pread(self._fd, size, at)
         except OSError as error:
-            raise StorageError(f"{self._name}: {error}") from error
+            raise StorageError(f"{self._name}: {error}", is_io=True) from error
 
     def truncate(self, size: int) -> None:
         with _told(f"{self._name}: truncate"):
@@ -67,12 +67,12 @@ class DiskFile:
 
     def sync(self) -> None:
         if self._broken:
-            raise StorageError(f"{self._name} failed before", final=True)
+            raise StorageError(f"{self._name} failed before", final=True, is_io=True)
         try:
             os.fdatasync(self._fd)
         except OSError as error:
             self._broken = True
-            raise StorageError(f"{self._name}: sync: {error}", final=True) from error
+            raise StorageError(f"{self._name}: sync: {error}", final=True, is_io=True) from error
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -154,4 +154,4 @@ def _told(what: str, *, final: bool = False) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        raise StorageError(f"{what}: {error}", final=final) from error
+        raise StorageError(f"{what}: {error}", final=final, is_io=True) from error

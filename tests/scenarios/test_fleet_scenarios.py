@@ -81,6 +81,15 @@ class TestCrashLoop(unittest.TestCase):
         self.assertEqual(reasons[0], "2 deaths in a row, next try in 0.5 s: exit code 1")
         self.assertEqual([spec.node_id for spec in story.spawned[3:]], [2] * len(tries))
 
+    def test_one_that_serves_each_time_is_back_within_a_second_however_often_it_dies(self) -> None:
+        """Somebody with kill -9: what only this node holds is away meanwhile."""
+        story = Story().up().run(20)
+        for _ in range(10):
+            (name,) = [name for name in story.names() if story.seat(name) == (2, 2)]
+            story.kill(name).run(2)
+            self.assertEqual(len(story.routable()), 3)
+        self.assertEqual(len([note for _, note in story.notes if note.kind == "crash-loop"]), 9)
+
     def test_one_that_recovers_is_forgiven_after_ten_healthy_seconds(self) -> None:
         story = Story().up().run(20)
         story.crashing.add(2)

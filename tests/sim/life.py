@@ -37,7 +37,15 @@ KINDS: Mapping[str, frozenset[tuple[str, str]]] = {
     "bytes that a recovery has found": frozenset({("_make_sure", "bytes")}),
     "an index made anew": frozenset({("settle", "bytes")}),
     "a compacted segment's bytes": frozenset({("_rewrite", "bytes")}),
-    "a compacted segment's name": frozenset({("_rewrite", "names"), ("finish_swap", "names")}),
+    "names, before what they make needless goes": frozenset(
+        {
+            ("_rewrite", "names"),
+            ("finish_swap", "names"),
+            ("_finish_swaps", "names"),
+            ("tidy", "names"),
+            ("_begin_at", "names"),
+        }
+    ),
 }
 """All kinds of syncs that a leader's log asks for: which function, for what."""
 

@@ -15,6 +15,7 @@ from server.log_settings import Fsync
 from server.now import Now
 from server.partition import Partition
 from server.recovery import open_log
+from server.storage import StorageError
 from wire import messages
 from wire.cluster import Record
 from wire.frames import read_head, read_response_head, request_frame
@@ -55,6 +56,7 @@ class BrokerWorld:
         """Which server asks, on the internal listener."""
         self.retired: list[tuple[str, bool]] = []
         self.wanted_syncs: list[Partition] = []
+        self.failed: list[str] = []
         numbers = count(1)
         self.broker = Broker(
             ME,
@@ -196,6 +198,9 @@ class BrokerWorld:
 
     def sync(self, partition: Partition) -> None:
         self.wanted_syncs.append(partition)
+
+    def disk_failed(self, partition: Partition, error: StorageError) -> None:
+        self.failed.append(partition.name)
 
     def run_soon(self) -> None: ...
 

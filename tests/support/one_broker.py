@@ -19,13 +19,14 @@ from typing import Any
 import uvloop
 
 from server.aio.queue import Queue
-from server.broker import OFFSETS_TOPIC, BrokerSettings
+from server.broker import BrokerSettings
 from server.disk.files import FileDisk
 from server.group_words import GroupSettings
 from server.log_settings import Fsync
 from wire import messages
 from wire.cluster import Image, Record
 from wire.errors import ErrorCode
+from wire.topic_names import OFFSETS_TOPIC
 from wire.versions import ALLOCATE_PRODUCER_IDS, CREATE_TOPICS
 
 NODE = 1

@@ -27,6 +27,7 @@ from loadbalancer.fleet_words import (
     Event,
     Exited,
     Kill,
+    Muted,
     Note,
     Probed,
     Publish,
@@ -50,7 +51,7 @@ SPAWN_S, BOOT_S, STOP_S, KILL_S, PROBE_S, DRAIN_S, TIMEOUT_S = 0.1, 0.2, 0.2, 0.
 class Story:
     """See the module. Knobs: `crashing` (node ids that exit as soon as they run), `unwell` (those whose
     heartbeat fails from the start), `unspawnable` (those that the runtime can't start), `busy` (names that
-    never finish draining)."""
+    never finish draining), `alive` (names that are heard otherwise than by heartbeats)."""
 
     def __init__(self, **settings: Any) -> None:
         self.settings = FleetSettings(**settings)
@@ -64,6 +65,7 @@ class Story:
         self.busy: set[str] = set()
         self.away: set[str] = set()  # static backends that don't answer
         self.late = False
+        self.alive: set[str] = set()
         self.notes: list[tuple[float, Note]] = []
         self.answers: dict[int, Answer] = {}
         self.published: list[tuple[Member, ...]] = []
@@ -73,6 +75,7 @@ class Story:
         self.adopted: list[str] = []
         self.discarded: list[int] = []
         self.told_ends: list[int] = []
+        self.told_mute: list[tuple[int, bool]] = []
         self.born: dict[str, float] = {}
         self._draining: set[str] = set()
         self._pending: dict[str, int] = {}  # name -> node id of spawns under way
@@ -232,7 +235,7 @@ class Story:
 
     def _heard(self, target: ProbeTarget, ok: bool, reason: str) -> None:
         self._schedule.finished(target, self.now)
-        self.send(Probed(target.name, target.handle, ok, reason, late=self.late))
+        self.send(Probed(target.name, target.handle, ok, reason, self.late, target.name in self.alive))
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -256,6 +259,8 @@ class Story:
                 self._discard(effect.node_id)
             case Ended():
                 self.told_ends.append(effect.node_id)
+            case Muted():
+                self.told_mute.append((effect.node_id, effect.mute))
             case _:
                 self.adopted.append(effect.name)
 

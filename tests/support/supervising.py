@@ -29,7 +29,7 @@ from loadbalancer.spawn.supervise import SupervisorError, run_supervisor  # noqa
 
 DEADLINE_S = 20.0  # generous: a test that needs it is broken, a busy machine is not
 
-# A worker that accepts on its sockets and answers its pid; SIGTERM ends it.
+# A worker that accepts on its sockets and answers its pid; SIGTERM ends it, but not between the two.
 WORKER = """
 import os, select, signal, socket, sys
 signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -40,9 +40,12 @@ if len(sys.argv) > 1 and sys.argv[1] == 'mute':
 os.write(int(os.environ['READY_FD']), b'ready\\n')
 while True:
     for sock in select.select(socks, [], [])[0]:
-        try: peer = sock.accept()[0]
-        except BlockingIOError: continue
-        peer.sendall(f"{os.getpid()} {os.environ['LISTEN_FDNAMES']}".encode()); peer.close()
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+        try:
+            peer = sock.accept()[0]
+            peer.sendall(f"{os.getpid()} {os.environ['LISTEN_FDNAMES']}".encode()); peer.close()
+        except BlockingIOError: pass
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 """
 SLEEPER = "import signal; signal.pause()"
 # A replica that serves what a bundled one does, as far as a test needs it.

@@ -2,6 +2,7 @@
 
 import unittest
 
+import pytest
 from support.compose import compose, eventually, some_commands
 
 from analysis.composed import Composed
@@ -33,6 +34,7 @@ class TestEveryCompose(Case):
         self.assertEqual(3, len(composed.volumes()), "the data outlives `down`")
 
 
+@pytest.mark.slow
 class TestComposed(Case):
     """One system for all of it; the order of the parts is that of a day."""
 
@@ -94,6 +96,7 @@ class TestComposed(Case):
         return sorted(volume.name for volume in self.composed.volumes())
 
 
+@pytest.mark.slow
 class TestWithoutRoot(Case):
     def test_as_another_user_with_the_sockets_group(self) -> None:
         command = some_commands()[0]

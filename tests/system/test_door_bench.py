@@ -117,6 +117,7 @@ class SameWorkTest(unittest.TestCase):
         self.assertEqual(got["host"], f"127.0.0.1:{front.port}")
         self.assertEqual(len({ask(front).id for _ in range(3)} - {None, ""}), 3)
 
+    @pytest.mark.slow
     def test_keys(self) -> None:
         """A key stays with its backend; where that has died, another one answers at once, and only its keys move."""
         self.each_front(self.check_keys)

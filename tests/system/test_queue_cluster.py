@@ -256,6 +256,7 @@ class QueueClusterTest(ClusterCase):
 
 
 @pytest.mark.system
+@pytest.mark.slow
 class ColdStartTest(ClusterCase):
     """What is there after an end of all."""
 

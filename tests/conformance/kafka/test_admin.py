@@ -319,6 +319,22 @@ def test_a_changed_limit_holds_at_once(engine: Engine, admin: AdminClient, topic
     until(code, lambda seen: seen == KafkaError.MSG_SIZE_TOO_LARGE)
 
 
+def test_min_insync_replicas_count_no_more_than_there_are(
+    engine: Engine, admin: AdminClient, make_topic: MakeTopic
+) -> None:
+    """With one replica 2 is as good as 1. One broker may have none of its own: who may lead depends on it (KIP-966)."""
+    topic = make_topic(min_insync_replicas=2)
+    by, client = ByConfluent(engine.bootstrap), Confluent(engine.bootstrap)
+    client.produce(topic, [Message(b"x")])
+    by.set_config(topic, "min.insync.replicas", "3")
+    until(lambda: by.configs(topic)["min.insync.replicas"], lambda value: value == "3")
+    client.produce(topic, [Message(b"y")])
+    node = str(min(admin.list_topics(timeout=PATIENCE_S).brokers))
+    changed = ConfigEntry("min.insync.replicas", "2", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ConfigResource.Type.BROKER, node, incremental_configs=[changed])
+    assert refusal(lambda: done(admin.incremental_alter_configs([resource])[resource])) == INVALID_CONFIG
+
+
 def test_a_broker_tells_its_settings(broker_settings: dict[str, str]) -> None:
     wanted = {"num.partitions", "auto.create.topics.enable", "log.retention.ms", "message.max.bytes", "log.dirs"}
     assert wanted - set(broker_settings) == set()

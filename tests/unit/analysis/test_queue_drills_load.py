@@ -27,6 +27,8 @@ class FakeEngine:
         self.changed: list[tuple[bool, int]] = []
         self.refuses = refuses
         self.leaders = dict(enumerate([1, 2, 3] * 4))
+        self.nodes = {1, 2, 3}
+        self.newcomer = 4
 
     def kill(self, pick: float) -> bool:
         self.killed.append(pick)
@@ -39,7 +41,8 @@ class FakeEngine:
         if self.refuses:
             raise RuntimeError("no")
         self.changed.append((adds, count))
-        self.leaders |= {0: 4, 5: 4, 7: 4} if adds else {}
+        self.leaders |= dict.fromkeys((0, 5, 7), self.newcomer) if adds else {}
+        self.nodes |= {4} if adds else set()
 
 
 class FakeLoad:
@@ -108,6 +111,7 @@ class MoverTest(unittest.TestCase):
         mover = Mover(cast(Engine, engine))
         with (
             mock.patch.object(churn, "leaders", lambda _, __: dict(engine.leaders)),
+            mock.patch.object(churn, "nodes", lambda _: set(engine.nodes)),
             mock.patch.object(churn, "SETTLED_S", -1.0),
             mock.patch.object(churn.time, "sleep"),
         ):
@@ -122,6 +126,15 @@ class MoverTest(unittest.TestCase):
         churn.report_moves(report, mover)
         self.assertEqual(report.other, {"partitions moved when servers were added": "3 (1/N would be 3)"})
         self.assertTrue(report.clean)
+
+    def test_what_moves_between_those_who_stay_is_needless(self) -> None:
+        engine = FakeEngine()
+        engine.newcomer = 1
+        mover = self.moved(engine, Change(0.0, True, 1))
+        self.assertEqual(mover.needless, 2, "of the three that are to be at 1, one was there before")
+        report = Report("churn", "fake", 7)
+        churn.report_moves(report, mover)
+        self.assertFalse(report.clean)
 
     def test_of_those_that_leave(self) -> None:
         self.assertEqual(self.moved(FakeEngine(), Change(0.0, False, 1)).expected["removed"], [12 / 3])

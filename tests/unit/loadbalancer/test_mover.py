@@ -4,6 +4,9 @@ import unittest
 
 from support.queue_story import Story
 
+from loadbalancer import queue_words as w
+from loadbalancer.mover import AWAIT_S
+from loadbalancer.placement import place
 from loadbalancer.queue_words import QueueSettings
 from wire.cluster import NO_LEADER
 
@@ -51,6 +54,15 @@ class TestMover(unittest.TestCase):
         self.assertFalse(any(p.adding for p in story.partitions("orders")))
         self.assertEqual(story.leaders("orders"), before)
 
+    def test_what_moves_to_a_server_that_is_to_leave_next_goes_on_from_there(self) -> None:
+        story = Story(3, settings=QueueSettings(replication=2))
+        story.create("orders", 20)
+        story.run(2000)
+        story.leave(3)
+        self.assertTrue(any(2 in p.adding for p in story.partitions("orders")))
+        story.leave(2).run(2000)
+        self.assertEqual((story.on(3), story.on(2), story.on(1)), (0, 0, 20))
+
     def test_who_died_on_the_way_is_waited_for(self) -> None:
         story = Story(1, settings=QueueSettings(max_moves=1))
         story.create("orders", 8)
@@ -66,6 +78,38 @@ class TestMover(unittest.TestCase):
         self.assertEqual({len(p.replicas) for p in story.partitions("orders")}, {1})
         story.join(2).run(2000)
         self.assertEqual({frozenset(p.isr) for p in story.partitions("orders")}, {frozenset({1, 2})})
+
+    def grown(self, *starts: int) -> Story:
+        story = Story(2)
+        story.create("orders", 60)
+        story.run(2000)
+        story.tell_members(wanted=frozenset({1, 2, 3, 4}))
+        for node_id in starts:
+            story.start(node_id).run(2000)
+        return story
+
+    def test_newcomers_of_one_add_get_their_shares_together_and_nothing_moves_twice(self) -> None:
+        for first, second in ((3, 4), (4, 3)):
+            story = self.grown(first)
+            self.assertEqual(story.on(first), 0, "the other is still to come, and may be whom the ring wants")
+            before, begun = story.leaders("orders"), len(story.log)
+            story.start(second).run(2000)
+            after = story.leaders("orders")
+            wanted = [place("orders", number, {1, 2, 3, 4}, 1)[0] for number in range(60)]
+            self.assertEqual(after, wanted)
+            moves = [record for record in story.log[begun:] if record["type"] == "partition" and record["adding"]]
+            self.assertEqual(len(moves), sum(old != new for old, new in zip(before, after, strict=True)))
+
+    def test_but_nobody_waits_for_one_that_does_not_come(self) -> None:
+        story = self.grown(3)
+        due = story.queue.deadline()
+        assert due is not None and due <= story.now + AWAIT_S
+        story.now = due
+        story.send(w.Tick()).run(2000)
+        self.assertGreater(story.on(3), 10)
+        self.assertIsNone(story.queue.deadline())
+        story.start(4).run(2000)
+        self.assertGreater(story.on(4), 5)
 
     def test_a_newcomer_gets_its_share_once(self) -> None:
         story = Story(2)

@@ -62,6 +62,26 @@ class TestRegistration(unittest.TestCase):
             self.assertGreater(partition.leader_epoch, old)
 
 
+class TestWhole(unittest.TestCase):
+    def test_when_each_server_knows_that_all_take_part(self) -> None:
+        story = Story(0).tell_members(wanted=frozenset({1, 2}))
+        self.assertFalse(story.queue.is_whole())
+        story.start(1)
+        self.assertFalse(story.queue.is_whole())
+        story.start(2)
+        self.assertFalse(story.queue.is_whole(), "server 1 would list itself alone")
+        story.sync(1)
+        self.assertFalse(story.queue.is_whole(), "server 2 has yet to hear that it is one of them")
+        story.sync(2)
+        self.assertTrue(story.queue.is_whole())
+        story.kill(1)
+        self.assertFalse(story.queue.is_whole())
+
+    def test_nobody_is_wanted(self) -> None:
+        self.assertFalse(Story(0).queue.is_whole(), "who is wanted isn't known")
+        self.assertTrue(Story(0).tell_members().queue.is_whole())
+
+
 class TestEnds(unittest.TestCase):
     def test_all_partitions_of_a_dead_server_are_led_by_others_in_one_step(self) -> None:
         story = Story(3, settings=w.QueueSettings(replication=2))
@@ -84,6 +104,32 @@ class TestEnds(unittest.TestCase):
         partition = story.partitions("orders")[0]
         answer = story.alter(partition, (2, 1))
         self.assertEqual(answer["topics"][0]["partitions"][0]["error_code"], E.INELIGIBLE_REPLICA)
+
+    def test_one_that_answers_nobody_gives_away_what_others_can_lead_and_keeps_the_rest(self) -> None:
+        story = Story(3, settings=w.QueueSettings(replication=2))
+        story.create("orders", 12)
+        story.create("alone", 12, 1)
+        story.create("safe", 12, 2, configs=(("min.insync.replicas", "2"),))
+        alone, safe = story.leaders("alone"), story.leaders("safe")
+        story.send(w.Muted(1, True))
+        self.assertNotIn(1, story.leaders("orders"))
+        self.assertEqual(story.leaders("alone"), alone)
+        self.assertEqual(story.leaders("safe"), safe, "too few would be in sync")
+        (partition, *_) = [p for p in story.partitions("orders") if 1 in p.replicas]
+        answer = story.alter(partition, (*partition.isr, 1))
+        self.assertEqual(answer["topics"][0]["partitions"][0]["error_code"], E.INELIGIBLE_REPLICA)
+        story.send(w.Muted(1, False)).run()
+        self.assertTrue(all(len(p.isr) == 2 for p in story.partitions("orders")))
+
+    def test_one_that_answers_nobody_leads_on_where_nobody_else_can(self) -> None:
+        story = Story(2, settings=w.QueueSettings(replication=2))
+        story.create("orders", 6)
+        story.kill(2).send(w.Muted(1, True))
+        story.start(2)
+        self.assertEqual(set(story.leaders("orders")), {1}, "2 is back, and not in sync yet")
+        story.kill(1)
+        story.start(1).run()
+        self.assertNotIn(NO_LEADER, story.leaders("orders"))
 
     def test_who_is_over_is_told_so(self) -> None:
         story = Story(1)

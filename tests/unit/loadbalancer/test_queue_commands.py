@@ -4,7 +4,8 @@ from typing import Any
 from support.queue_story import Story
 
 from loadbalancer import queue_words as w
-from loadbalancer.queue_commands import ANSWER_S, AWAIT_S
+from loadbalancer.mover import AWAIT_S
+from loadbalancer.queue_commands import ANSWER_S
 from loadbalancer.queue_topics import OFFSETS
 from wire.errors import ErrorCode as E
 
@@ -60,6 +61,33 @@ class TestAnswers(unittest.TestCase):
         self.story.now += AWAIT_S
         self.story.send(w.Tick())
         self.assertIn(OFFSETS, self.story.kept.topics)
+
+    def test_who_finds_the_topic_being_made_waits_with_who_makes_it(self) -> None:
+        first, second = self.ask(), self.ask()
+        self.assertNotIn(second, self.story.answers)
+        self.story.sync(1)
+        self.assertNotIn(second, self.story.answers)
+        self.story.sync(2)
+        self.assertIn(first, self.story.answers)
+        self.assertEqual(self.story.answers[second]["topics"][0]["error_code"], E.TOPIC_ALREADY_EXISTS)
+        self.assertEqual(self.ask()["topics"][0]["error_code"], E.TOPIC_ALREADY_EXISTS, "there, and served: at once")
+
+    def wide(self, timeout_s: float = 30.0) -> Any:
+        return self.story.ask(w.CreateTopics, (w.NewTopic("wide", 4, 3),), timeout_s)
+
+    def test_a_topic_that_wants_more_servers_waits_for_those_still_to_come(self) -> None:
+        self.story.tell_members(wanted=frozenset({1, 2, 3}))
+        request = self.wide()
+        self.story.start(3).run()
+        self.assertEqual(self.story.answers[request]["topics"][0]["error_code"], E.NONE)
+
+    def test_and_is_refused_where_they_do_not(self) -> None:
+        self.assertEqual(self.wide()["topics"][0]["error_code"], E.INVALID_REPLICATION_FACTOR)
+        self.story.tell_members(wanted=frozenset({1, 2, 3}))
+        request = self.wide()
+        self.story.now += AWAIT_S
+        self.story.send(w.Tick())
+        self.assertEqual(self.story.answers[request]["topics"][0]["error_code"], E.INVALID_REPLICATION_FACTOR)
 
 
 class TestParts(unittest.TestCase):

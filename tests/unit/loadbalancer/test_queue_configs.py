@@ -51,6 +51,13 @@ class TestConfigs(unittest.TestCase):
         record = altered(IMAGE, ConfigChange(BROKER, "", change))
         self.assertEqual((record["node_id"], record["configs"]), (None, {"log.retention.ms": "8"}))
 
+    def test_one_broker_has_no_min_insync_replicas_of_its_own(self) -> None:
+        for operation in (ConfigOp.SET, ConfigOp.DELETE):
+            change = (("min.insync.replicas", operation, "2"),)
+            self.refused(E.INVALID_CONFIG, ConfigChange(BROKER, "3", change))
+        change = (("min.insync.replicas", ConfigOp.SET, "2"),)
+        self.assertIsNone(altered(IMAGE, ConfigChange(BROKER, "", change))["node_id"])
+
     def test_what_is_refused(self) -> None:
         one = ("segment.ms", ConfigOp.SET, "9")
         self.refused(E.UNKNOWN_TOPIC_OR_PARTITION, topic(one, name="nothing"))

@@ -50,6 +50,11 @@ class Cluster(RuleBasedStateMachine):
         if self.here(node):
             self.story.kill(node)
 
+    @rule(node=NODES, mute=st.booleans())
+    def mute(self, node: int, mute: bool) -> None:
+        """It answers no heartbeat, or does so again."""
+        self.story.send(w.Muted(node, mute))
+
     @rule(node=NODES)
     def leave(self, node: int) -> None:
         if node in self.story.members.wanted and len(self.story.members.wanted) > 1:
@@ -157,7 +162,8 @@ class Cluster(RuleBasedStateMachine):
     def teardown(self) -> None:
         """In the end everything comes to rest: everybody is back, leavers have nothing left."""
         self.story.disk = True
-        self.story.send(w.Tick())
+        for node in range(1, 6):
+            self.story.send(w.Muted(node, False))
         for node in self.story.known():
             if not self.story.servers[node].running:
                 self.story.start(node)

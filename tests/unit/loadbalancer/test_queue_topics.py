@@ -1,6 +1,7 @@
 import unittest
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 from loadbalancer.queue_topics import MAX_PARTITIONS, OFFSETS, find_topic, more_partitions, new_topic
 from loadbalancer.queue_words import MorePartitions, NewTopic, QueueSettings, Refused
@@ -58,6 +59,15 @@ class TestNewTopic(TopicsCase):
         topic, partitions = made(NewTopic(OFFSETS, 1, 1))
         self.assertTrue(topic.internal)
         self.assertEqual((topic.configs["cleanup.policy"], len(partitions), topic.replication), ("compact", 5, 2))
+
+    def test_what_is_too_much_is_refused_before_it_is_placed(self) -> None:
+        image = holding(NewTopic("orders", 2, 1))
+        assigned = NewTopic("b", assignments=tuple((number, (1,)) for number in range(6)))
+        with patch("loadbalancer.queue_topics.place", side_effect=AssertionError("placed")):
+            for wish in (NewTopic("a", 6), assigned, NewTopic(OFFSETS)):
+                self.refused(E.POLICY_VIOLATION, lambda wish=wish: new_topic(image, wish, NODES, SETTINGS, ID, 4))
+            more = MorePartitions("orders", 7)
+            self.refused(E.POLICY_VIOLATION, lambda: more_partitions(image, more, NODES, 4))
 
     def test_names_and_numbers(self) -> None:
         image = holding(NewTopic("a.b"))

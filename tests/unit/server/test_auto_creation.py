@@ -4,7 +4,7 @@ import unittest
 
 from support.cluster_world import FakeControl
 
-from server.auto_creation import AutoCreation
+from server.auto_creation import CREATION_WAIT_S, SERVED_WAIT_S, AutoCreation
 from wire.errors import ErrorCode
 
 
@@ -36,6 +36,18 @@ class AutoCreationTest(unittest.TestCase):
         self.answer(0)
         self.create("b", "x")
         self.assertEqual(len(self.control.asked), 2)
+
+    def test_how_long_it_may_take(self) -> None:
+        for wait_s in (CREATION_WAIT_S, SERVED_WAIT_S):
+            self.creation.create([f"x{wait_s:.0f}"], lambda: None, wait_s)
+            told = self.control.request().timeout.total_seconds()
+            self.assertEqual((self.control.asked[-1][3], told), (wait_s, wait_s))
+
+    def test_under_way_until_control_has_answered(self) -> None:
+        self.create("a", "x")
+        self.assertEqual([self.creation.is_under_way(name) for name in "xy"], [True, False])
+        self.answer(0)
+        self.assertFalse(self.creation.is_under_way("x"))
 
     def test_an_answer_at_once(self) -> None:
         self.control.outcome = lambda *_: ErrorCode.NOT_CONTROLLER

@@ -1,13 +1,15 @@
 """Produce, fetch and leadership through the wire's bytes, on a disk in memory with a clock of its own."""
 
 import unittest
+from unittest.mock import patch
 from uuid import UUID
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.broker import OFFSETS_TOPIC
 from server.log_settings import Fsync
-from server.partition import CONFIRM_MS, Role
+from server.partition import CONFIRM_MS, REFUSED_MS, Role
 from server.storage import StorageError
 from tests.support.broker_world import ME, TOPIC_ID, BrokerWorld, batch
 from wire import messages
@@ -15,7 +17,7 @@ from wire.batches import TRANSACTIONAL_BIT, stamp_append_time, walk
 from wire.errors import ErrorCode
 from wire.primitives import WireError
 from wire.records import NewRecord, encode_batch
-from wire.versions import ALTER_PARTITION
+from wire.versions import ALTER_PARTITION, CREATE_TOPICS
 
 
 class TestProduce(unittest.TestCase):
@@ -110,8 +112,20 @@ class TestRules(unittest.TestCase):
         self.assertEqual(code, ErrorCode.INVALID_RECORD)
 
     def test_replicas(self) -> None:
-        _, code = self.produced(batch(b"a"), min_insync_replicas="2")
-        self.assertEqual(code, ErrorCode.NOT_ENOUGH_REPLICAS)
+        world = BrokerWorld()
+        world.create(configs={"min.insync.replicas": "2"}, replicas=[ME, 2], isr=[ME])
+        told = world.produced(world.produce(batch(b"a")))
+        self.assertEqual(told.error_code, ErrorCode.NOT_ENOUGH_REPLICAS)
+
+    def test_no_more_replicas_are_asked_for_than_there_are(self) -> None:
+        world, code = self.produced(batch(b"a"), min_insync_replicas="2")
+        self.assertEqual(code, ErrorCode.NONE)
+        state = world.state(replicas=[2, ME], adding=[2], removing=[ME], isr=[ME], partition_epoch=1)
+        world.change(world.other_broker(2), state)
+        told = world.produced(world.produce(batch(b"b")))
+        self.assertEqual(
+            (told.error_code, told.base_offset), (ErrorCode.NONE, 1), "on the move it has one replica still"
+        )
 
     def test_times(self) -> None:
         ahead = batch(b"a", timestamp_ms=1_700_000_000_000 + 7_200_000)
@@ -129,6 +143,49 @@ class TestRules(unittest.TestCase):
         records = batch(b"a")
         stamp_append_time(records, 0, 5)
         self.assertEqual(self.produced(bytes(records))[1], ErrorCode.INVALID_TIMESTAMP)
+
+
+class TestInternalTopics(unittest.TestCase):
+    """The log of groups is the coordinator's alone, and what it writes can be replicated."""
+
+    def setUp(self) -> None:
+        self.world = BrokerWorld()
+        self.world.create("__consumer_offsets", configs={"max.message.bytes": "400"})
+        self.world.change({"type": "topic", "name": "t", "id": "0" * 31 + "2", "configs": {}})
+        self.world.change(self.world.state() | {"topic": "0" * 31 + "2"})
+
+    def commit(self, metadata: str, group: str = "g") -> int:
+        part = {"partition_index": 0, "committed_offset": 3, "committed_leader_epoch": -1}
+        part |= {"committed_metadata": metadata}
+        values = {"group_id": group, "generation_id_or_member_epoch": -1, "member_id": "", "group_instance_id": None}
+        values |= {"topics": [{"name": "t", "partitions": [part]}]}
+        return int(self.world.told(8, self.world.ask(8, 8, values)).topics[0].partitions[0].error_code)
+
+    def test_clients_write_nothing_there(self) -> None:
+        part = {"index": 0, "records": batch(b"rubbish")}
+        topics = [{"name": "__consumer_offsets", "partition_data": [part]}]
+        told = self.world.produced(self.world.produce(b"", topic_data=topics))
+        self.assertEqual(told.error_code, ErrorCode.INVALID_TOPIC_EXCEPTION)
+        log = self.world.partition("__consumer_offsets").log
+        assert log is not None
+        self.assertEqual(log.end_offset, 0)
+
+    def test_what_is_larger_than_the_topic_allows(self) -> None:
+        self.assertEqual(self.commit("x" * 500), ErrorCode.INVALID_COMMIT_OFFSET_SIZE)
+        self.assertEqual(self.commit("x" * 100), 0)
+
+    def test_a_group_with_a_long_id_can_be_deleted(self) -> None:
+        self.world.change({"type": "topic_configs", "id": TOPIC_ID, "configs": {"max.message.bytes": "300000"}})
+        group = "g" * 30_000
+        for number in range(12):
+            self.world.change(self.world.state(number) | {"topic": "0" * 31 + "2"})
+            part = {"partition_index": number, "committed_offset": 3, "committed_leader_epoch": -1}
+            part |= {"committed_metadata": ""}
+            values = {"group_id": group, "generation_id_or_member_epoch": -1, "member_id": ""}
+            values |= {"group_instance_id": None, "topics": [{"name": "t", "partitions": [part]}]}
+            self.world.ask(8, 8, values)
+        told = self.world.told(42, self.world.ask(42, 2, {"groups_names": [group]}))
+        self.assertEqual(told.results[0].error_code, 0)
 
 
 class TestFetch(unittest.TestCase):
@@ -161,6 +218,37 @@ class TestFetch(unittest.TestCase):
         self.assertEqual(call.answers, [])
         self.world.produce(batch(b"a" * 200))
         self.assertEqual(len(list(walk(bytes(self.world.fetched(call).records)))), 2)
+
+    def test_a_million_bytes_are_waited_for_without_a_look_at_them(self) -> None:
+        """And not beyond what an answer may hold."""
+        self.world.change({"type": "topic_configs", "id": TOPIC_ID, "configs": {"segment.bytes": "300"}})
+        for _ in range(8):
+            self.world.produce(batch(b"x" * 100))
+        log = self.world.partition().log
+        assert log is not None
+        with patch.object(type(log), "read", side_effect=AssertionError("read to be counted")):
+            waiting = self.world.fetch(0, min_bytes=1 << 30, max_wait=500)
+            self.assertEqual(waiting.answers, [])
+            for most in ({"partition_max_bytes": 500, "min_bytes": 501}, {"max_bytes": 500, "min_bytes": 1_000}):
+                call = self.world.fetch(0, **{"max_wait": 500, **most})
+                self.assertEqual(len(call.answers), "max_bytes" in most)
+        self.world.pass_ms(600)
+        self.assertEqual(len(waiting.answers), 1)
+
+    def test_a_partition_named_twice(self) -> None:
+        """Each fetch that waits, also one that is none of ours, is answered all the same."""
+        part = {"partition": 0, "fetch_offset": 0, "partition_max_bytes": 1 << 20, "current_leader_epoch": -1}
+        part |= {"last_fetched_epoch": -1, "log_start_offset": -1}
+        topics = [{"topic": "t", "topic_id": UUID(TOPIC_ID), "partitions": [part, part]}]
+        for epoch in (-1, 0):
+            calls = [self.world.fetch(topics=topics, session_epoch=epoch), self.world.fetch(0)]
+            with self.subTest(epoch):
+                self.assertEqual([len(call.answers) for call in calls], [0, 0])
+                self.world.pass_ms(600)
+                self.assertEqual([len(call.answers) for call in calls], [1, 1])
+        calls = [self.world.fetch(0, topics=topics), self.world.fetch(0)]
+        self.world.produce(batch(b"a"))
+        self.assertEqual([len(call.answers) for call in calls], [1, 1])
 
     def test_outside_of_the_log(self) -> None:
         told = self.world.fetched(self.world.fetch(offset=5))
@@ -203,6 +291,50 @@ class TestFetch(unittest.TestCase):
         self.assertEqual(told.error_code, ErrorCode.STALE_BROKER_EPOCH)
 
 
+class TestCoordinator(unittest.TestCase):
+    """A group's coordinator is told of once it serves, whoever had its topic made."""
+
+    OFFSETS_ID = "0" * 31 + "2"
+
+    def setUp(self) -> None:
+        self.world = BrokerWorld()
+        self.world.create()
+        self.world.change(self.world.other_broker(2))
+
+    def find(self) -> ErrorCode:
+        call = self.world.ask(10, 2, {"key": "g", "key_type": 0})
+        return ErrorCode(self.world.told(10, call).error_code)
+
+    def made(self) -> None:
+        state = {"replicas": [2], "isr": [2], "leader": 2, "leader_epoch": 0, "partition_epoch": 0}
+        topic = {"type": "topic", "name": OFFSETS_TOPIC, "id": self.OFFSETS_ID, "configs": {}, "internal": True}
+        self.world.change(topic, {"type": "partition", "topic": self.OFFSETS_ID, "partition": 0, **state})
+
+    def created(self) -> None:
+        (answered,) = [done for key, _, done in self.world.asked_control if key == CREATE_TOPICS]
+        answered(ErrorCode.REQUEST_TIMED_OUT)
+
+    def test_asked_for_here(self) -> None:
+        self.assertEqual(self.find(), ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        self.made()
+        self.assertEqual(self.find(), ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        self.created()
+        self.assertEqual(self.find(), ErrorCode.NONE)
+
+    def test_asked_for_elsewhere(self) -> None:
+        self.made()
+        self.assertEqual(self.find(), ErrorCode.COORDINATOR_NOT_AVAILABLE)
+        self.created()
+        self.assertEqual(self.find(), ErrorCode.NONE)
+
+    def test_a_server_that_starts_asks_nobody(self) -> None:
+        image = self.world.broker.image
+        self.made()
+        image, self.world = self.world.broker.image, BrokerWorld()
+        self.world.broker.apply(image, self.world.now)
+        self.assertEqual((self.find(), self.world.asked_control), (ErrorCode.NONE, []))
+
+
 class TestLeadership(unittest.TestCase):
     def setUp(self) -> None:
         self.world = BrokerWorld()
@@ -240,6 +372,15 @@ class TestLeadership(unittest.TestCase):
         told = self.world.produced(self.world.produce(batch(b"a"), acks=1))
         self.assertEqual(told.error_code, ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
+    def test_who_takes_over_at_the_end_of_a_move_waits_for_the_leaver(self) -> None:
+        """Which is no replica any more, and may answer for two seconds as if it were the leader."""
+        partition = self.world.partition()
+        self.world.change(self.world.state(replicas=[2, ME], isr=[2, ME], leader=2, leader_epoch=8, partition_epoch=8))
+        self.world.change(self.world.state(leader_epoch=9, partition_epoch=9))
+        self.assertFalse(partition.is_confirmed(self.world.now))
+        self.world.pass_ms(CONFIRM_MS)
+        self.assertTrue(partition.is_confirmed(self.world.now))
+
     def test_who_waited_is_told_when_another_leads(self) -> None:
         call = self.world.produce(batch(b"a"))
         fetch = self.world.fetch()
@@ -257,9 +398,79 @@ class TestLeadership(unittest.TestCase):
         self.assertEqual(len(asked), 1)
         (topic,) = messages.decode(ALTER_PARTITION, 3, asked[0]).topics
         isr = [(one.broker_id, one.broker_epoch) for one in topic.partitions[0].new_isr_with_epochs]
-        self.assertEqual(isr, [(ME, 5), (2, 7)])
+        self.assertEqual(isr, [(ME, -1), (2, 7)], "the epoch of the Fetch that speaks for it")
         call = self.world.produce(batch(b"a"))
         self.assertEqual(call.answers, [], "the proposed member counts (R1)")
+
+    def test_a_proposal_asked_again_is_of_the_life_that_was_proposed(self) -> None:
+        """KIP-903: server 2 comes back with another disk while control says nothing."""
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.world.turn()
+        self.world.asked_control[-1][2](ErrorCode.REQUEST_TIMED_OUT)
+        self.world.change(self.world.other_broker(2, epoch=9))
+        self.world.partition().fetched(2, 9, 0, 0, self.world.now)
+        self.world.broker.ask_again()
+        self.world.turn()
+        asked = [body for key, body, _ in self.world.asked_control if key == ALTER_PARTITION]
+        self.assertEqual(len(asked), 2)
+        (topic,) = messages.decode(ALTER_PARTITION, 3, asked[-1]).topics
+        self.assertEqual(topic.partitions[0].new_isr_with_epochs[-1].broker_epoch, 7)
+        self.world.asked_control[-1][2](self.isr_answer(ErrorCode.INELIGIBLE_REPLICA))
+        self.assertIsNone(self.world.partition().proposed)
+
+    def test_who_was_refused_is_not_proposed_at_its_every_fetch(self) -> None:
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.world.turn()
+        self.world.asked_control[-1][2](self.isr_answer(ErrorCode.INELIGIBLE_REPLICA))
+        for _ in range(3):
+            self.follow(0)
+        self.assertIsNone(self.world.partition().proposed)
+        self.world.pass_ms(REFUSED_MS)
+        self.follow(0)
+        self.assertEqual(self.world.partition().proposed, (ME, 2))
+
+    def test_a_new_life_is_proposed_at_once(self) -> None:
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.world.turn()
+        self.world.asked_control[-1][2](self.isr_answer(ErrorCode.INELIGIBLE_REPLICA))
+        self.world.partition().fetched(2, 9, 0, 0, self.world.now)
+        self.assertEqual(self.world.partition().proposed, (ME, 2))
+
+    def test_what_says_neither_yes_nor_no_is_asked_again(self) -> None:
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.world.turn()
+        for code, asked_again in ((ErrorCode.NOT_CONTROLLER, 1), (ErrorCode.INVALID_UPDATE_VERSION, 0)):
+            with self.subTest(code=code):
+                before = len(self.world.asked_control)
+                self.world.asked_control[-1][2](self.isr_answer(code))
+                self.world.broker.ask_again()
+                self.world.turn()
+                self.assertEqual(len(self.world.asked_control) - before, asked_again)
+                self.assertEqual(self.world.partition().proposed, (ME, 2))
+
+    def test_a_word_on_what_was_proposed_before_is_not_asked_for_again(self) -> None:
+        """One question at a time for a partition: what is said of the older one is not said of the newer one."""
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=1))
+        self.follow(0)
+        self.world.turn()
+        first = self.world.asked_control[-1][2]
+        self.world.change(self.world.state(replicas=[ME, 2], isr=[ME], partition_epoch=2))
+        self.follow(0)
+        self.world.turn()
+        first(ErrorCode.REQUEST_TIMED_OUT)
+        before = len(self.world.asked_control)
+        self.world.broker.ask_again()
+        self.world.turn()
+        self.assertEqual(len(self.world.asked_control), before)
+
+    def test_the_first_leader_of_all_need_not_wait_for_another(self) -> None:
+        self.follow(0)
+        self.follow(0)
+        self.assertTrue(self.world.partition().is_confirmed(self.world.now))
 
     def test_an_isr_that_lags_is_shrunk_only_by_controls_answer(self) -> None:
         call = self.world.produce(batch(b"a"))

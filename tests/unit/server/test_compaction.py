@@ -1,18 +1,19 @@
 """`server.compaction`: whoever reads from the start sees the last value of each key, and offsets stay."""
 
 import unittest
+from contextlib import suppress
 from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.log_case import NAME, Fuse, PowerCut, append, contents, headers, new_log, reopened, sync
 
-from server.compaction import start_compaction
+from server.compaction import Uncleanable, start_compaction
 from server.disk.memory import MemoryDisk
 from server.log import Log
 from server.log_settings import LogSettings
 from server.recovery import open_log
-from wire.batches import read_header
+from wire.batches import crc32c, read_header
 from wire.records import NewRecord, Record, encode_batch, records_of
 
 COMPACT = LogSettings(
@@ -114,6 +115,27 @@ class CompactionTest(unittest.TestCase):
         compact(log)
         self.assertEqual([(head.producer_id, head.records_count) for head in headers(log)], [(7, 0), (8, 0), (-1, 1)])
 
+    def test_what_can_t_be_read_is_left_alone_and_the_log_goes_on(self) -> None:
+        log = new_log(COMPACT)
+        for _ in range(5):
+            write(log, [(1, True)])
+        unreadable = encode_batch([NewRecord(0, b"k1", b"v")])
+        unreadable[-3:] = b"\xff\xff\xff"  # no lengths that a record may have
+        unreadable[17:21] = crc32c(unreadable, 21, len(unreadable)).to_bytes(4, "big")
+        append(log, unreadable)
+        close_segment(log)
+        before = contents(log)
+        work = start_compaction(log, 0, log.end_offset)
+        assert work is not None
+        with self.assertRaises(Uncleanable):
+            for _ in work.steps():
+                pass
+        work.abandon(for_good=True)
+        self.assertIsNone(start_compaction(log, 0, log.end_offset))
+        self.assertEqual((contents(log), log.failure), (before, None))
+        write(log, [(1, True)])
+        self.assertEqual(len(contents(log)), len(before) + 1)
+
     def test_a_pass_that_is_abandoned(self) -> None:
         log = new_log(COMPACT)
         for number in range(30):
@@ -162,6 +184,23 @@ class CompactionTest(unittest.TestCase):
                     log = open_log(disk.make(NAME), COMPACT)
                     self.assertEqual(state(read(log)), expected)
                     self.assertEqual(log.end_offset, 40)
+
+    def test_a_kill_at_every_operation_and_a_power_cut_while_that_is_mended(self) -> None:
+        """The page cache survives the first, not the second: names that nobody has synced must not be built upon."""
+        fuse = Fuse()
+        self.story(MemoryDisk(fuse))
+        for at in range(fuse.count):
+            for seed in range(6):
+                random = Random(f"{at} {seed}")
+                disk = MemoryDisk(Fuse(at))
+                expected = self.story(disk)
+                if expected is None:
+                    continue
+                disk.hook = Fuse(random.randrange(8))
+                with suppress(PowerCut):
+                    open_log(disk.make(NAME), COMPACT)
+                disk.kill(random.randrange)
+                self.assertEqual(state(read(open_log(disk.make(NAME), COMPACT))), expected)
 
     def story(self, disk: MemoryDisk) -> dict[bytes, bytes] | None:
         """Compacted twice; the state to be found once all was synced."""

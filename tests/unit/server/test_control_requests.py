@@ -22,7 +22,10 @@ ONE, TWO = UUID(int=1).hex, UUID(int=2).hex
 
 class AlterPartition(unittest.TestCase):
     def test_members_with_their_epochs_by_topic(self) -> None:
-        wishes = [Proposal(ONE, 0, 3, 4, (1, 2)), Proposal(TWO, 5, 6, 7, (1,)), Proposal(ONE, 1, 8, 9, (9,))]
+        wishes = [
+            Proposal(ONE, 0, 3, 4, ((1, 50), (2, 60))), Proposal(TWO, 5, 6, 7, ((1, 50),)),
+            Proposal(ONE, 1, 8, 9, ((9, -1),)),
+        ]  # fmt: skip
         body = alter_partition(1, {1: 50, 2: 60}, wishes)
         told = messages.decode(ALTER_PARTITION, ALTER_PARTITION_VERSION, body)
         self.assertEqual((told.broker_id, told.broker_epoch), (1, 50))

@@ -18,6 +18,12 @@ DAY: Final = 86_400_000
 
 
 class CommitTest(unittest.TestCase):
+    def test_what_a_member_says_of_itself_is_bounded(self) -> None:
+        world = GroupWorld()
+        large = world.join(protocols=(("range", b"x" * 600_000), ("sticky", b"x" * 600_000)))
+        self.assertEqual(large.outcome.code, ErrorCode.UNKNOWN_SERVER_ERROR)
+        self.assertEqual(world.join(protocols=(("range", b"x" * 600_000),)).outcome.code, 0)
+
     def test_a_simple_consumers_offset_and_all_that_goes_with_it(self) -> None:
         world = GroupWorld()
         self.assertEqual(world.commit(5, metadata="where I am", leader_epoch=3).code, NONE)

@@ -40,7 +40,7 @@ class FaultyWorld(BrokerWorld):
             try:
                 job.run()
             except StorageError as error:
-                log.fail(error)
+                log.job_failed(job, error)
                 self.broker.disk_failed(partition, error, self.now)
             else:
                 log.synced(job)
@@ -96,6 +96,7 @@ class Faults(unittest.TestCase):
             with failing("pwrite", FULL):
                 self.assertEqual(self.produce(b"no room", acks), ErrorCode.KAFKA_STORAGE_ERROR)
         self.assertEqual(self.fetched(self.world), 1, "reading goes on")
+        self.assertEqual(self.world.failed, [])
         self.assertEqual(self.produce(b"second"), 0)
         self.assertEqual(self.fetched(self.next_life()), 2)
 
@@ -122,6 +123,7 @@ class Faults(unittest.TestCase):
         for acks in (-1, 1):
             self.assertEqual(self.produce(b"later", acks), ErrorCode.KAFKA_STORAGE_ERROR)
         self.assertEqual(self.fetched(self.world), -ErrorCode.KAFKA_STORAGE_ERROR)
+        self.assertIn("t-0", self.world.failed, "the server goes, so that others lead")
         world = self.next_life()
         self.assertEqual(self.fetched(world), 1, "what was acknowledged, and nothing else")
         self.assertEqual(self.produce(b"second"), 0)
@@ -133,6 +135,15 @@ class Faults(unittest.TestCase):
             self.world.run_syncs()
         self.assertEqual(self.world.code(waiting), ErrorCode.KAFKA_STORAGE_ERROR)
         self.assertEqual(self.fetched(self.next_life()), 1)
+
+    def test_a_full_disk_in_the_midst_of_a_job(self) -> None:
+        """Bytes are synced, but not the epoch's file: who waits hears it now, not when their time is over."""
+        self.world.change(self.world.state(leader_epoch=1, partition_epoch=1))
+        waiting = self.world.produce(batch(b"never"))
+        with patch("server.disk.files.DiskDirectory.create", side_effect=StorageError("full")):
+            self.world.run_syncs()
+        self.assertEqual(self.world.code(waiting), ErrorCode.KAFKA_STORAGE_ERROR)
+        self.assertEqual(self.produce(b"later"), ErrorCode.KAFKA_STORAGE_ERROR)
 
     def test_a_write_that_fails_and_cannot_be_undone(self) -> None:
         with failing("pwrite", BROKEN), failing("ftruncate", BROKEN):

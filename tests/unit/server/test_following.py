@@ -3,9 +3,10 @@
 import unittest
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 from uuid import UUID
 
-from server.following import Act, Following
+from server.following import MAX_EPOCH, Act, Following, Told
 from tests.support.broker_world import ME, TOPIC_ID, BrokerWorld, batch
 from tests.support.log_case import append
 from wire import messages
@@ -38,7 +39,7 @@ class FollowingTest(unittest.TestCase):
         assert head.at is not None
         return messages.decode(1, head.version, frame, head.at)
 
-    def hear(self, error: int = 0, session: int = 0, top: int = 0, **more: Any) -> tuple[list[Any], bool]:
+    def hear(self, error: int = 0, session: int = 0, top: int = 0, **more: Any) -> Told:
         usual = {"partition_index": 0, "error_code": error, "high_watermark": 0, "log_start_offset": 0}
         told = SimpleNamespace(**{**usual, "records": b"", "diverging_epoch": None, **more})
         topic = SimpleNamespace(topic_id=UUID(TOPIC_ID), partitions=[told])
@@ -61,25 +62,36 @@ class FollowingTest(unittest.TestCase):
     def test_a_lost_session_is_begun_anew_without_a_pause(self) -> None:
         self.ask()
         self.hear(session=7)
-        self.assertEqual(self.hear(top=ErrorCode.FETCH_SESSION_ID_NOT_FOUND), ([], False))
+        self.assertEqual(self.hear(top=ErrorCode.FETCH_SESSION_ID_NOT_FOUND), ([], False, []))
         self.assertEqual((len(self.ask().topics), self.ask().session_id), (1, 0))
-        self.assertEqual(self.hear(top=ErrorCode.STALE_BROKER_EPOCH), ([], True))
+        self.assertEqual(self.hear(top=ErrorCode.STALE_BROKER_EPOCH), ([], True, []))
+
+    def test_a_session_s_epochs_begin_again(self) -> None:
+        self.ask()
+        self.hear(session=7)
+        with patch("server.following.MAX_EPOCH", 3):
+            found = []
+            for _ in range(4):
+                found.append(self.ask().session_epoch)
+                self.hear(session=7)
+        self.assertEqual((found, MAX_EPOCH), ([1, 2, 3, 1], 2**31 - 1))
 
     def test_records_are_appended(self) -> None:
         self.ask()
-        ((step,), is_wrong) = self.hear(records=bytes(batch(b"x")), high_watermark=5)
+        ((step,), is_wrong, _) = self.hear(records=bytes(batch(b"x")), high_watermark=5)
         found = (step.act, step.records, step.high_watermark, is_wrong)
         self.assertEqual(found, (Act.APPEND, bytes(batch(b"x")), 5, False))
 
     def test_an_answer_to_another_time_changes_nothing(self) -> None:
+        wrong = ([], False, [self.world.partition()])
         self.ask()
         append(self.log, epoch=3)
-        self.assertEqual(self.hear(records=b"x"), ([], True), "the log has moved")
+        self.assertEqual(self.hear(records=b"x"), wrong, "the log has moved")
         self.ask()
         self.follow(epoch=4)
-        self.assertEqual(self.hear(records=b"x"), ([], True), "another leader")
+        self.assertEqual(self.hear(records=b"x"), wrong, "another leader")
         self.ask()
-        self.assertEqual(self.hear(error=ErrorCode.NOT_LEADER_OR_FOLLOWER), ([], True))
+        self.assertEqual(self.hear(error=ErrorCode.NOT_LEADER_OR_FOLLOWER), wrong)
 
     def test_histories_that_part_are_cut_where_the_first_of_both_ends(self) -> None:
         for epoch in (1, 1, 2, 2):
@@ -87,12 +99,12 @@ class FollowingTest(unittest.TestCase):
         for epoch, end, cut in ((1, 1, 1), (1, 9, 2), (2, 3, 3), (0, 0, 0)):
             with self.subTest(epoch=epoch, end=end):
                 self.ask()
-                ((step,), _) = self.hear(diverging_epoch=SimpleNamespace(epoch=epoch, end_offset=end))
+                ((step,), _, _) = self.hear(diverging_epoch=SimpleNamespace(epoch=epoch, end_offset=end))
                 self.assertEqual((step.act, step.offset), (Act.CUT, cut))
 
     def test_a_leader_that_begins_later_than_this_log_ends(self) -> None:
         self.ask()
-        ((step,), _) = self.hear(error=ErrorCode.OFFSET_OUT_OF_RANGE, log_start_offset=50)
+        ((step,), _, _) = self.hear(error=ErrorCode.OFFSET_OUT_OF_RANGE, log_start_offset=50)
         self.assertEqual((step.act, step.offset), (Act.RESTART, 50))
 
 

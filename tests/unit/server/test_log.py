@@ -1,6 +1,7 @@
 """`server.log`: appended, read, rolled, synced in groups, and cut at its old end."""
 
 import unittest
+from unittest.mock import patch
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,6 +68,38 @@ class AppendTest(unittest.TestCase):
         disk.hook = honest
         self.assertEqual([head.base_offset for head in headers(log)], list(range(30)))
         self.assertEqual(contents(reopened(log)), contents(log))
+
+
+class FullIndexTest(unittest.TestCase):
+    def test_a_batch_that_is_written_is_there_although_its_index_has_no_room(self) -> None:
+        """As follower and as leader; or the next batch would get its offset a second time."""
+        leader = new_log(LogSettings(index_interval_bytes=1))
+        expected = [bytes(batch(2, size=50)) for _ in range(12)]
+        for data in expected:
+            append(leader, bytearray(data))
+
+        def full(operation: str, name: str) -> bool:
+            if operation == "append" and name.endswith("index"):
+                raise StorageError("No space left on device")
+            return False
+
+        for follows in (False, True):
+            disk = MemoryDisk()
+            with self.subTest(follows), patch("server.indexes.TAIL_ENTRIES", 3):
+                log = new_log(LogSettings(index_interval_bytes=1), disk)
+                disk.hook = full
+                for data in contents(leader):
+                    if follows:
+                        log.append_fetched(data)
+                    else:
+                        append(log, bytearray(data))
+                self.assertEqual(contents(log), contents(leader))
+                with self.assertRaises(StorageError):
+                    log.roll()
+                disk.hook = honest
+                log.roll()
+                sync(log)
+                self.assertEqual(contents(reopened(log)), contents(leader))
 
 
 class FollowTest(unittest.TestCase):
@@ -199,8 +232,8 @@ class SyncTest(unittest.TestCase):
         append(log)
         job = log.sync_job()
         error = StorageError("sync", final=True)
-        log.fail(error)
-        self.assertIsNotNone(job)
+        assert job is not None
+        log.job_failed(job, error)
         for call in (
             lambda: append(log),
             lambda: log.read(0, 1),

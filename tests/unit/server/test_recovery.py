@@ -25,7 +25,7 @@ from support.log_case import (
 )
 
 from server.disk.memory import MemoryDisk
-from server.log_files import CHECKPOINT, LOG, file_name
+from server.log_files import CHECKPOINT, INDEX, LOG, file_name
 from server.log_settings import LogSettings
 from server.recovery import open_log
 from server.storage import StorageError
@@ -79,6 +79,18 @@ def following(story: Story) -> None:
     story.sync()
 
 
+def deleting(story: Story) -> None:
+    """Some segments, and then all of them, go."""
+    story.open()
+    for _ in range(8):
+        story.append(2, size=60)
+    story.sync(checkpoint=True)
+    story.advance_start(8)
+    story.sync()
+    story.advance_start(story.log.end_offset)
+    story.sync()
+
+
 class PowerCutTest(unittest.TestCase):
     def test_at_every_operation_of_the_disk(self) -> None:
         for play in (growing, following):
@@ -100,6 +112,40 @@ class PowerCutTest(unittest.TestCase):
                 story.disk.hook = Fuse(random.randrange(20))
             story.disk.hook = Fuse()
             story.check(story.disk.make(NAME) if story.exists else None)
+
+    def test_an_index_that_the_power_has_brought_back(self) -> None:
+        """A segment was cut away, its index's removal lost; the next one that begins there is too small for one."""
+        log = new_log(LogSettings(index_interval_bytes=1))
+        stale = log.directory.create(file_name(1, INDEX))
+        stale.append(bytes(4) + b"\0\0\7\7")
+        stale.sync()
+        log.directory.sync()
+        log = reopened(log)
+        for _ in range(2):
+            append(log, batch())
+            log.roll()
+            sync(log)
+        append(log, batch())
+        sync(log, checkpoint=True)
+        self.assertEqual(contents(reopened(log)), contents(log))
+
+    def test_after_a_kill_that_the_page_cache_survives(self) -> None:
+        """Then the power is cut while recovering: nothing may be gone because of what was never on the disk."""
+        fuse = Fuse()
+        deleting(Story(MemoryDisk(fuse)))
+        for at in range(fuse.count):
+            for then in range(1, 7):
+                for seed in range(3):
+                    story = Story(MemoryDisk(Fuse(at)))
+                    with suppress(PowerCut):
+                        deleting(story)
+                    if not story.exists:
+                        continue
+                    story.disk.hook = Fuse(then)
+                    with suppress(PowerCut):
+                        open_log(story.disk.make(NAME), SMALL)
+                    story.disk.kill(Random(f"{at} {then} {seed}").randrange)
+                    story.check(story.disk.make(NAME))
 
 
 @pytest.mark.slow

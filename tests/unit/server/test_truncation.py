@@ -4,6 +4,7 @@ import unittest
 
 from support.log_case import append, batch, contents, new_log, reopened, sync
 
+from server.disk.memory import MemoryDisk
 from server.storage import StorageError
 from server.truncation import restart_at, truncate
 
@@ -39,6 +40,32 @@ class TruncationTest(unittest.TestCase):
             with self.assertRaises(StorageError):
                 truncate(self.log, offset)
         self.assertEqual(self.log.end_offset, 40)
+
+    def test_a_disk_that_is_full_in_the_midst(self) -> None:
+        """Whatever fails, the log has: what is half cut must not be appended to."""
+        for cut in (lambda log: truncate(log, 10), lambda log: restart_at(log, 100)):
+            for operation in ("create", "append", "sync", "rename", "remove", "truncate"):
+                with self.subTest(operation):
+                    disk = MemoryDisk()
+                    log = new_log(disk=disk)
+                    for number in range(20):
+                        append(log, batch(2, time_ms=100 * number), epoch=number // 5)
+                    failed: list[str] = []
+
+                    def full(asked: str, name: str, operation: str = operation, failed: list[str] = failed) -> bool:
+                        if asked == operation:
+                            failed.append(name)
+                            raise StorageError("No space left on device")
+                        return False
+
+                    disk.hook = full
+                    try:
+                        cut(log)
+                    except StorageError:
+                        self.assertIsNotNone(log.failure)
+                        self.assertFalse(log.is_syncing)
+                    else:
+                        self.assertEqual(failed, [])
 
     def test_emptied(self) -> None:
         log = restart_at(self.log, 100)

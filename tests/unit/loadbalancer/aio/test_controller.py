@@ -1,6 +1,7 @@
 import asyncio
 import json
 import unittest
+from types import SimpleNamespace
 from typing import Any
 
 from loadbalancer import fleet_words as f
@@ -12,6 +13,7 @@ from loadbalancer.event_log import Event, EventLog
 from loadbalancer.fleet import Fleet
 from loadbalancer.fleet_state import FleetSettings
 from loadbalancer.layout import Layout
+from loadbalancer.queue_words import Ended, Muted
 from loadbalancer.ring import RingSpec
 from loadbalancer.snapshot import Snapshot
 from loadbalancer.spawn.fake import FakeRuntime
@@ -137,6 +139,30 @@ class ControllerTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(self.controller.respawns, 1)
         self.assertIn(("dead", "server1"), [(event.kind, event.replica) for event in self.events.since(0)])
         self.assertEqual(self.keeper.events, self.events.since(0))
+
+    async def test_what_is_silent_is_told_to_the_queue_which_knows_who_lives(self) -> None:
+        await self.serve()
+        told: list[Any] = []
+        queue = SimpleNamespace(send=told.append, tell_members=lambda *_: None, is_alive=lambda node_id: node_id == 2)
+        self.controller.queue = queue
+        self.controller.fleet._settings = self.controller.fleet._roster.settings = FleetSettings(
+            replicas=2, queue=True, kill_fall=4, alive_fall=6
+        )
+
+        async def fail(times: int) -> None:
+            for _ in range(times):
+                for target in self.controller.fleet.probe_targets():
+                    self.controller.heard(target, "no answer", False)
+            await self.controller.settled()
+
+        await fail(3)
+        self.assertEqual(told, [Muted(1, True), Muted(2, True)])
+        self.assertEqual(self.states(), ["suspect", "suspect"])
+        self.assertFalse(any(member.routable for member in self.feed.snapshots[-1].members))
+        await fail(1)
+        self.assertIn(Ended(1), told)
+        self.assertNotIn(Ended(2), told)
+        await self.until(lambda: "server3" in self.runtime.replicas and self.instances() == 2)
 
     async def test_a_full_disk_stops_no_respawn_and_is_made_up_for(self) -> None:
         await self.serve()

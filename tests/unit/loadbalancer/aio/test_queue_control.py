@@ -10,7 +10,7 @@ from typing import Any
 
 from support.link_server import LinkedServer
 
-from loadbalancer.aio.queue_control import QueueControl, load_tail
+from loadbalancer.aio.queue_control import SIGN_S, QueueControl, load_tail
 from loadbalancer.aio.queue_link import LinkServer
 from loadbalancer.disk.keeper import Keeper
 from loadbalancer.disk.secret import cluster_secret
@@ -98,6 +98,23 @@ class TestQueueControl(unittest.IsolatedAsyncioTestCase):
         for name in ("cluster.secret", "queue.sock"):
             self.assertEqual(stat.S_IMODE((self.state / name).stat().st_mode), 0o600)
         self.assertEqual(cluster_secret(self.state / "cluster.secret"), self.ground.secret)
+
+    async def test_who_was_heard_just_now_is_alive(self) -> None:
+        await self.fleet()
+        self.assertTrue(self.ground.control.is_alive(1))
+        self.assertFalse(self.ground.control.is_alive(7))
+        (link,) = [link for link in self.ground.links.links if link.node_id == 1]
+        link.heard_at -= SIGN_S + 1
+        self.assertFalse(self.ground.control.is_alive(1))
+
+    async def test_what_is_whole_is_told_behind_the_step(self) -> None:
+        told: list[bool] = []
+        self.ground.control._on_step = lambda: told.append(self.ground.control.queue.is_whole())
+        await self.fleet()
+        async with asyncio.timeout(10):
+            while not told or not told[-1]:
+                await asyncio.sleep(0.005)
+        self.assertIn(False, told)
 
     async def test_a_wrong_secret_is_hung_up_on(self) -> None:
         server = LinkedServer(1)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import shutil
 import tempfile
+import threading
 import unittest
 from collections.abc import Callable
 from pathlib import Path
@@ -38,15 +39,17 @@ class ControlLinkTest(unittest.IsolatedAsyncioTestCase):
         self.link = self.make_link()
 
     def make_link(self, secret: str = "secret") -> ControlLink:
-        hooks = Hooks(
+        return ControlLink(self.control.address, secret, REGISTRATION, self.store.load(), self.store, self.hooks())
+
+    def hooks(self) -> Hooks:
+        self.loop = asyncio.get_running_loop()
+        return Hooks(
             granted=lambda epoch: self.loop.call_soon_threadsafe(self.tell, ("granted", epoch)),
             registered=lambda epoch: self.tell(("registered", epoch)),
             applied=lambda image: self.tell(("applied", image.version)),
             lost=lambda: self.tell("lost"),
             settled=lambda done: self.settled(done),
         )
-        self.loop = asyncio.get_running_loop()
-        return ControlLink(self.control.address, secret, REGISTRATION, self.store.load(), self.store, hooks)
 
     def tell(self, what: Any) -> None:
         self.story.append(what)
@@ -202,6 +205,29 @@ class ControlLinkTest(unittest.IsolatedAsyncioTestCase):
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
                 self.link.close()
+
+    async def test_a_run_is_over_when_the_disk_is_left_alone(self) -> None:
+        """Who cancelled it closes the store next."""
+        store, go, written = self.store, threading.Event(), threading.Event()
+
+        class Slow:
+            def store(self, image: Image, update: Update) -> Image:
+                go.wait(10)
+                try:
+                    return store.store(image, update)
+                finally:
+                    written.set()
+
+        self.link = ControlLink(self.control.address, "secret", REGISTRATION, Image(), Slow(), self.hooks())
+        async with self.control:
+            task = asyncio.create_task(self.link.run())
+            await self.until(lambda: any(told[0] == "registered" for told in self.story))
+            await self.until(lambda: self.link._writing is not None and not self.link._writing.done())
+            task.cancel()
+            self.loop.call_later(0.05, go.set)
+            await asyncio.gather(task, return_exceptions=True)
+            self.assertTrue(written.is_set())
+            self.link.close()
 
     async def test_a_failing_disk_is_not_acted_on(self) -> None:
         class Broken:

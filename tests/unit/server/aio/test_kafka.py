@@ -137,6 +137,63 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
         self.assertEqual((await self.answer(busy))[0], 3)
         self.assertEqual((await self.answer(waiting))[0], 1)
 
+    async def test_who_takes_nothing_for_too_long_is_closed_although_it_waits(self) -> None:
+        """Its unsent bytes would be missing in everyone else's answers for ever."""
+        listener = self.queue.listeners["CLIENT"]
+        real, late_ms = listener.clock, 0
+        listener.clock = lambda: Now(real().steady_ms + late_ms, real().wall_ms)
+        reader, writer = await self.connect()
+        for number in range(12):
+            writer.write(produce_frame(number, bytes(batch(b"x" * MIB))))
+            await self.answer(reader)
+        _, stalled = await self.connect()
+        stalled.write(fetch_frame(1) + fetch_frame(2))
+        async with asyncio.timeout(10):
+            while not any(connection._is_choked for connection in listener.connections):
+                await asyncio.sleep(0.005)
+        listener.sweep()
+        late_ms = IDLE_MS - 1_000
+        listener.sweep()
+        self.assertEqual(len(listener.connections), 2)
+        late_ms = IDLE_MS + 1_000
+        writer.write(produce_frame(20, b""))
+        await self.answer(reader)
+        listener.sweep()
+        async with asyncio.timeout(10):
+            while len(listener.connections) > 1:
+                await asyncio.sleep(0.005)
+        self.assertEqual(listener.budget._unsent, 0)
+
+    async def test_answers_that_wait_for_an_earlier_one_are_few(self) -> None:
+        reader, writer = await self.connect()
+        wanted = [{"resource_type": 2, "resource_name": "t", "configuration_keys": None}]
+        values = {"resources": wanted, "include_synonyms": True, "include_documentation": True}
+        body = messages.encode(messages.build(32, 4, values, "request"))
+        most = 100_000
+        with mock.patch("server.aio.kafka.HELD_BYTES", most):
+            writer.write(fetch_frame(0, max_wait=1_000))
+            writer.write(b"".join(request_frame(32, 4, number, "test", body) for number in range(1, 100)))
+            await asyncio.sleep(0.3)
+            (connection,) = self.queue.listeners["CLIENT"].connections
+            size = sum(len(asked.answer) for asked in connection._waiting if isinstance(asked.answer, bytes))
+            self.assertGreater(size, most / 2)
+            self.assertLess(size, 2 * most)
+            self.assertEqual([(await self.answer(reader))[0] for _ in range(100)], list(range(100)))
+            self.assertEqual(connection._held, 0)
+
+    async def test_an_answer_that_fails_is_its_own_connections_end(self) -> None:
+        """Not that of whoever wrote what it waited for."""
+        reader, writer = await self.connect()
+        other, other_writer = await self.connect()
+        writer.write(fetch_frame(1, max_wait=30_000))
+        await asyncio.sleep(0.05)
+        fails = mock.patch("server.api.k01_fetch.Fetch.make", side_effect=KeyError("a fault"))
+        with fails, self.assertLogs("carousel.kafka"):
+            other_writer.write(produce_frame(1, bytes(batch(b"x"))))
+            self.assertEqual((await self.answer(other))[0], 1)
+            with suppress(ConnectionResetError):
+                self.assertEqual(await asyncio.wait_for(reader.read(), 5), b"")
+
     async def test_no_more_connections_than_allowed_and_a_place_is_free_again(self) -> None:
         budget = self.queue.listeners["CLIENT"].budget
         budget.connections_left = 2

@@ -2,13 +2,20 @@
 
 import asyncio
 import unittest
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
+from unittest.mock import patch
 
+from server.aio.kafka import LOGIN_MS
 from server.aio.queue import Queue, clock
 from server.aio.replica_fetcher import ReplicaFetchers
-from server.disk.memory import MemoryDisk
+from server.disk.memory import MemoryDisk, honest
+from server.following import Following
 from server.login import ClusterLogin
+from server.now import Now
 from server.partition import Partition, Role
+from server.storage import StorageError
+from server.truncation import truncate
 from tests.support.broker_world import TOPIC_ID, batch
 from wire import messages
 from wire.batches import read_header
@@ -122,6 +129,73 @@ class TestReplication(unittest.IsolatedAsyncioTestCase):
         await asyncio.sleep(0)
         self.fetchers[0].update()
         await self.until(lambda: first.log.read(0, 1 << 20) == second.log.read(0, 1 << 20))
+
+    async def test_after_an_unclean_election_nothing_is_acknowledged_that_only_one_has(self) -> None:
+        """HW goes back with the log: the follower's old one would cover what it appends as the next leader."""
+        await self.until(lambda: self.partition(1).isr == (1, 2))
+        for at in range(5):
+            self.assertEqual(await self.write(1, b"%d" % at), ErrorCode.NONE)
+        first, second = self.partition(1), self.partition(2)
+        assert first.log is not None and second.log is not None
+        self.fetchers[1].stop()
+        await self.until(lambda: not self.fetchers[1]._tasks)
+        truncate(second.log, 2)  # its disk has lost the rest
+        second.high_watermark = 2
+        self.control.change(leader=2, leader_epoch=1, isr=[2])
+        await self.until(lambda: first.log is not None and first.log.end_offset == 2)
+        self.assertEqual(first.high_watermark, 2)
+
+    async def test_a_follower_whose_disk_is_full_asks_again_after_a_pause(self) -> None:
+        await self.until(lambda: self.partition(1).isr == (1, 2))
+
+        def full(operation: str, name: str) -> bool:
+            if operation == "append" and name.endswith(".log"):
+                raise StorageError("No space left on device")
+            return False
+
+        disk = cast("MemoryDisk", self.control.queues[1]._disk)
+        disk.hook = full
+        asked = 0
+        original = Following.request
+
+        def request(following: Following, *more: Any) -> bytes:
+            nonlocal asked
+            asked += 1
+            return original(following, *more)
+
+        with patch.object(Following, "request", request):
+            writing = asyncio.create_task(self.write(1, b"x"))
+            await asyncio.sleep(0.5)
+        self.assertLess(asked, 10)
+        disk.hook = honest
+        self.assertEqual(await writing, ErrorCode.NONE)
+
+    async def test_a_fault_of_ours_is_not_the_end_of_it(self) -> None:
+        await self.until(lambda: self.partition(1).isr == (1, 2))
+        fails = patch.object(Following, "answered", side_effect=KeyError("a fault"))
+        with fails, self.assertLogs("carousel.replication") as logs:
+            writing = asyncio.create_task(self.write(1, b"x"))
+            await self.until(lambda: "following failed" in str(logs.output))
+        self.assertEqual(await writing, ErrorCode.NONE)
+
+    async def test_strangers_have_to_go_and_clients_take_no_servers_place(self) -> None:
+        listener = self.control.queues[0].listeners["INTERNAL"]
+        real, late_ms = listener.clock, 0
+        listener.clock = lambda: Now(real().steady_ms + late_ms, real().wall_ms)
+        await self.until(lambda: self.partition(1).isr == (1, 2))
+        reader, writer = await asyncio.open_connection(HOST, self.control.image.brokers[1].listeners["INTERNAL"][1])
+        await self.until(lambda: len(listener.connections) == 2)
+        listener.sweep()
+        self.assertEqual(len(listener.connections), 2)
+        late_ms = LOGIN_MS + 1_000
+        listener.sweep()
+        with suppress(ConnectionResetError):
+            self.assertEqual(await asyncio.wait_for(reader.read(), 5), b"")
+        self.assertEqual(len(listener.connections), 1, "who has logged in stays")
+        self.assertIsNot(listener.budget, self.control.queues[0]._budget)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
     async def test_a_wrong_secret_gets_nothing(self) -> None:
         reader, writer = await asyncio.open_connection(HOST, self.control.image.brokers[1].listeners["INTERNAL"][1])

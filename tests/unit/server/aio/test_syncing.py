@@ -59,6 +59,27 @@ class SyncingTest(unittest.IsolatedAsyncioTestCase):
         with self.assertRaises(StorageError):
             append(self.log)
 
+    async def test_what_ends_after_the_log_has_failed(self) -> None:
+        """A compaction fails while a job runs: the job is told all the same, and who waits for it."""
+        gate = threading.Event()
+        self.disk.hook = lambda operation, name: operation == "sync" and not gate.wait(5)
+        append(self.log)
+        self.syncing.sync(self.log, self.outcomes.put_nowait)
+        self.log.fail(StorageError("elsewhere", final=True))
+        self.assertTrue(self.log.is_syncing, "its files are in use")
+        gate.set()
+        self.assertIsNone(await asyncio.wait_for(self.outcomes.get(), 5))
+        self.assertEqual((self.log.is_syncing, self.log.synced_end), (False, 0))
+
+    async def test_a_fault_of_ours_is_an_outcome_too(self) -> None:
+        def fails() -> None:
+            raise KeyError("nobody thought of it")
+
+        with self.assertLogs("carousel.queue"):
+            self.syncing.run(fails, self.outcomes.put_nowait)
+            error = await asyncio.wait_for(self.outcomes.get(), 5)
+        self.assertTrue(error is not None and error.final)
+
     async def test_other_work_and_errors_that_nobody_translated(self) -> None:
         def fails() -> None:
             raise OSError(5, "I/O error")

@@ -105,6 +105,14 @@ class ForwardingTest(Case):
                         (told,) = told.partition_result
                     self.assertEqual(told.error_code, code)
 
+    def test_more_than_control_could_look_at(self) -> None:
+        """And ten thousand are compared with each other in no time."""
+        for count, is_parked in ((10_001, False), (10_000, True)):
+            asking = self.ask(k19_create_topics, create(*[new_topic(f"t{number}") for number in range(count)]))
+            self.assertEqual(asking.is_parked, is_parked)
+            if not is_parked:
+                self.assertEqual({one.error_code for one in asking.answer.topics}, {ErrorCode.POLICY_VIOLATION})
+
     def test_all_leaders_without_control(self) -> None:
         asking = self.ask(k43_elect_leaders, {"topic_partitions": None, "election_type": 0, "timeout": 1})
         self.give_up(ErrorCode.NOT_CONTROLLER)

@@ -106,6 +106,11 @@ class MetadataTest(unittest.TestCase):
             [(t.name, t.error_code) for t in asking.answer.topics], [("orders", 0), ("new", 0), ("a b", 17)]
         )
 
+    def test_only_so_many_at_once(self) -> None:
+        ask(self.world, [f"new{number}" for number in range(1_200)], allow_auto_topic_creation=True)
+        ((names, _),) = self.world.created
+        self.assertEqual(len(names), 1_000)
+
     def test_not_there_in_time(self) -> None:
         asking = ask(self.world, ["new"], allow_auto_topic_creation=True)
         self.world.created[0][1]()

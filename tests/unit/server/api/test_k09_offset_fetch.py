@@ -52,6 +52,11 @@ class OffsetFetchTest(unittest.TestCase):
             self.assertEqual(offsets(version, answer), [(-1, -1, "", 0)] * 2)
             self.assertFalse(getattr(group_of(version, answer), "error_code", 0))
 
+    def test_named_twice_it_is_told_once(self) -> None:
+        asked = request(8, None)
+        (answer,) = GroupWorld().wire(api, 8, asked | {"groups": asked["groups"] * 3})
+        self.assertEqual(len(answer.groups), 1)
+
     def test_all_topics(self) -> None:
         world = GroupWorld()
         world.commit(5, metadata="me", leader_epoch=3)

@@ -36,6 +36,10 @@ class DescribeGroupsTest(unittest.TestCase):
         self.assertEqual((found.group_state, found.protocol_data), ("CompletingRebalance", ""))
         self.assertEqual((found.members[0].member_metadata, found.members[0].member_assignment), (b"", b""))
 
+    def test_named_twice_it_is_told_once(self) -> None:
+        (answer,) = GroupWorld().wire(api, 5, {"groups": ["g", "h", "g"], "include_authorized_operations": False})
+        self.assertEqual([group.group_id for group in answer.groups], ["g", "h"])
+
     def test_a_group_that_is_not_there(self) -> None:
         for version in VERSIONS:
             found = describe(GroupWorld(), version, "none")

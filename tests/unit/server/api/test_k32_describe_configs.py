@@ -32,6 +32,10 @@ class DescribeConfigsTest(unittest.TestCase):
         record = {"type": "configs", "node_id": node_id, "configs": named}
         self.world.image = self.world.image.with_records([record], 1, self.world.image.version + 1)
 
+    def test_named_twice_it_is_told_once(self) -> None:
+        resource = {"resource_type": TOPIC, "resource_name": "orders", "configuration_keys": None}
+        self.assertEqual(len(ask(self.world, TOPIC, "orders", resources=[resource] * 3).configs), len(TOPIC_CONFIGS))
+
     def test_every_setting_of_a_topic(self) -> None:
         result = ask(self.world, TOPIC, "orders")
         self.assertEqual([config.name for config in result.configs], list(TOPIC_CONFIGS))

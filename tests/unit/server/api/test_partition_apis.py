@@ -51,6 +51,12 @@ class ListOffsets(Case):
         self.assertEqual(self.offset(k02.EARLIEST_LOCAL, 8), (0, -1, 0))
         self.assertEqual(self.offset(k02.NONE_FROM, 9), (0, -1, -1))
 
+    def test_special_times_that_a_version_doesn_t_know(self) -> None:
+        for version in versions(k02.KEY):
+            for timestamp, since in ((-3, 7), (-4, 8), (-5, 9), (-6, 11), (-7, 99)):
+                code = 0 if version >= since else ErrorCode.UNSUPPORTED_VERSION
+                self.assertEqual(self.offset(timestamp, version)[0], code, (timestamp, version))
+
     def test_nothing_above_the_high_watermark(self) -> None:
         self.world.auto_sync = False
         self.world.produce(batch(b"c", timestamp_ms=9_000))

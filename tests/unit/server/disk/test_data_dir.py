@@ -4,8 +4,10 @@ import shutil
 import tempfile
 import unittest
 from pathlib import Path
+from unittest.mock import call, patch
 
 from server.disk.data_dir import DataDirBusy, open_data_dir
+from server.disk.whole_files import sync_directory
 from server.meta import MetaError
 
 
@@ -25,6 +27,18 @@ class Directories(unittest.TestCase):
         again.close()
         self.assertEqual({file.name for file in self.path.iterdir()}, {"lock", "meta.properties"})
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o700)
+
+    def test_its_name_is_sure_before_anything_in_it(self) -> None:
+        """Or a power cut takes the whole of a young server's disk, whatever was synced below."""
+        for makes in (self.path.parent, self.path):
+            if makes is self.path:
+                shutil.rmtree(self.path)
+                self.path.mkdir()  # by a process that was killed before it could sync
+            with patch("server.disk.data_dir.sync_directory", side_effect=sync_directory) as synced:
+                open_data_dir(self.path, "c1", 7).close()
+            self.assertIn(call(self.path.parent), synced.mock_calls)
+            if makes is self.path.parent:
+                self.assertIn(call(self.path.parent.parent), synced.mock_calls)
 
     def test_a_second_holder_is_refused_until_the_first_is_gone(self) -> None:
         first = open_data_dir(self.path, "c1", 7)

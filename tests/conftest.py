@@ -1,0 +1,26 @@
+"""What holds for every test."""
+
+import signal
+from typing import Final
+
+import pytest
+
+# Who starts us in the background of a script, or by nohup, has us ignore Ctrl-C and hang-ups, and our children inherit
+# that: then a system that a test interrupts would go on for ever.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
+
+TOGETHER: Final = {
+    "/conformance/kafka/": "one system for all of them",
+    "/system/test_compose": "one Docker engine, whose events all of them hear",
+    "/system/test_docker_runtime": "one Docker engine, whose events all of them hear",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes run the tests (pytest-xdist), but those of one file, or that share something, stay in one."""
+    for item in items:
+        path = str(item.path)
+        shared = (what for where, what in TOGETHER.items() if where in path)
+        item.add_marker(pytest.mark.xdist_group(next(shared, path)))
