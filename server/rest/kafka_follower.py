@@ -1,14 +1,15 @@
 """Follows the internal topics by librdkafka's consumer. A thread polls it; the loop gets what has come in one call."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from server.rest import kafka_settings
-from server.rest.cluster import Record
+from server.rest.cluster import ASK_S, Record
 from server.rest.view_follower import PARTITION
 
 POLL_S: Final = 0.5
@@ -23,7 +24,7 @@ class KafkaFollower:
 
     def __init__(self, bootstrap: str, topics: Iterable[str], told: Callable[[Sequence[Record]], None]) -> None:
         self._consumer = Consumer(kafka_settings.follower(bootstrap))
-        self._consumer.assign([TopicPartition(topic, PARTITION, 0) for topic in topics])
+        self._topics = tuple(topics)
         self._told = told
         self._loop = asyncio.get_running_loop()
         self._is_ending = False
@@ -31,6 +32,9 @@ class KafkaFollower:
         self._thread.start()
 
     def _poll(self) -> None:
+        with contextlib.suppress(KafkaException):  # not needed: what is new to it, librdkafka asks for once a second
+            self._consumer.list_topics(timeout=ASK_S)
+        self._consumer.assign([TopicPartition(topic, PARTITION, 0) for topic in self._topics])
         while not self._is_ending:
             first = self._consumer.poll(POLL_S)
             if first is None:

@@ -9,19 +9,22 @@ could hand over what it had polled before a partition was given back, in the mid
 """
 
 import asyncio
+import math
 from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from server.read_windows import MESSAGE_BYTES, Message, Partition, Window, Windows
 from server.rest import kafka_settings
-from server.rest.cluster import READ_S, Away
+from server.rest.cluster import ASK_S, READ_S, Away
 from server.rest.kafka_errors import fault
 
 POLL_S: Final = 0.001
 """A Fetch between two processes of a machine takes about as long."""
 MAX_POLLED: Final = 100
 """Messages taken at a time: a tenth of a millisecond of the loop's."""
+KNOWN_S: Final = 600.0
+"""How long librdkafka surely remembers where a topic is led: it forgets after 900 s (metadata.max.age.ms)."""
 MAX_MESSAGES: Final = 500
 MAX_BYTES: Final = 1024 * 1024
 """Of one demand: as one Fetch brings."""
@@ -59,6 +62,8 @@ class KafkaReader:
         self._loop = asyncio.get_running_loop()
         self._windows = Windows()
         self._demands: dict[Partition, _Demand] = {}
+        self._topics: dict[str, float] = {}
+        """When each was looked at."""
         self._timer: asyncio.TimerHandle | None = None
 
     def in_hand(self, partition: Partition, offset: int) -> Message | None:
@@ -73,11 +78,21 @@ class KafkaReader:
             found = self._windows.find(partition, offset)
             if found is not None:
                 return found
+            if self._loop.time() - self._topics.get(partition[0], -math.inf) > KNOWN_S:
+                await self._look_at(partition[0])
             under_way = self._demands.get(partition)
             demand = self._begin(partition, offset, end) if under_way is None else under_way
             await self._wait(partition, demand)
             if demand.start <= offset <= demand.reached and demand.reached >= end and demand is not under_way:
                 return self._windows.find(partition, offset)
+
+    async def _look_at(self, topic: str) -> None:
+        """Ask where it is led: librdkafka itself asks for topics that are new to it once a second."""
+        try:
+            await asyncio.to_thread(self._consumer.list_topics, topic, ASK_S)
+        except KafkaException as error:
+            raise fault(error, topic) from None
+        self._topics[topic] = self._loop.time()
 
     async def _wait(self, partition: Partition, demand: _Demand) -> None:
         try:
