@@ -16,7 +16,7 @@ class SettingError(Exception):
 @dataclass(frozen=True, slots=True)
 class Settings:
     """`data_dir` None: nothing is kept. `cluster` and `node_id` None: whatever the directory says. `bootstrap`: where
-    the queue's plain HTTP interface finds the Kafka protocol, None: at this server's own listener, if it has one.
+    the queue's plain HTTP interface finds the Kafka protocol if this server has no listener of its own.
     `control_http`: where control makes topics for it (`server.rest.control_http`)."""
 
     identity: str

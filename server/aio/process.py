@@ -95,10 +95,10 @@ async def _start_queue(settings: QueueSettings | None, data: DataDir | None) -> 
 
 
 def _http_queue(settings: Settings, replica: Replica, queue: "QueueProcess | None") -> "_HttpQueue | None":
-    """Over this server's own listener first, which is there whenever it is. None: no queue is known."""
-    own = [] if queue is None else [queue.client_address]
-    bootstrap = ",".join([*own, settings.bootstrap] if settings.bootstrap else own)
-    if not bootstrap:
+    """Over this server's own listener, if it has one; not both: what a cluster says of its addresses depends on the
+    listener that is asked, and librdkafka connects anew whenever they change. None: no queue is known."""
+    bootstrap = settings.bootstrap if queue is None else queue.client_address
+    if bootstrap is None:
         return None
     http_queue = _HttpQueue(bootstrap, settings.control_http)
     replica.add_paths(http_queue.answer)
