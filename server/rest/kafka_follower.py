@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ POLL_S: Final = 0.5
 MAX_BATCH: Final = 1000
 """Records in one call to the loop: some milliseconds of it, while a server reads all of them at its start."""
 
+_log = logging.getLogger("carousel.http-queue")
 _END: Final = KafkaError._PARTITION_EOF  # pyright: ignore[reportPrivateUsage] -- librdkafka's own codes are spelt so
 
 
@@ -36,12 +39,20 @@ class KafkaFollower:
             self._consumer.list_topics(timeout=ASK_S)
         self._consumer.assign([TopicPartition(topic, PARTITION, 0) for topic in self._topics])
         while not self._is_ending:
-            first = self._consumer.poll(POLL_S)
-            if first is None:
-                continue
-            records = [_record(message) for message in (first, *self._consumer.consume(MAX_BATCH, 0))]
-            self._hand_over([record for record in records if record is not None])
+            try:
+                self._hand_over(self._next())
+            except KafkaException as error:
+                _log.warning("follower", extra={"fields": {"reason": str(error)}})
+                time.sleep(POLL_S)
         self._consumer.close()
+
+    def _next(self) -> Sequence[Record]:
+        """What has come; after POLL_S, nothing."""
+        first = self._consumer.poll(POLL_S)
+        if first is None:
+            return ()
+        records = [_record(message) for message in (first, *self._consumer.consume(MAX_BATCH, 0))]
+        return [record for record in records if record is not None]
 
     def _hand_over(self, records: Sequence[Record]) -> None:
         if records and not self._loop.is_closed():

@@ -8,7 +8,7 @@ from collections import deque
 from functools import partial
 from typing import Any, Final
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from server.rest import kafka_settings
 from server.rest.cluster import ASK_S, Away, NoTopic
@@ -19,6 +19,8 @@ FLUSH_S: Final = 5.0
 """How long an end waits for what is under way; who asked for it has been answered or has gone."""
 
 _log = logging.getLogger("carousel.http-queue")
+
+_NOBODY: Final = KafkaError._ALL_BROKERS_DOWN  # pyright: ignore[reportPrivateUsage] -- librdkafka's own codes
 
 Done = tuple["asyncio.Future[int]", Any, Any]
 """Who waits; librdkafka's error; the message."""
@@ -115,4 +117,6 @@ class KafkaProducer:
 
 
 def _note(error: Any) -> None:
-    _log.warning("kafka", extra={"fields": {"reason": error.str()}})
+    """Each failed connection is one; who looks at a log wants to know when there is nobody left."""
+    if error.code() == _NOBODY:
+        _log.warning("producer", extra={"fields": {"reason": error.str()}})
