@@ -11,6 +11,8 @@ from typing import Final
 
 from wire.topic_configs import ConfigKey, Kind
 
+SERVER_NAME: Final = "carousel.server.name"
+"""What this server is called, as /rep has it: any broker's name is found by asking it, also while control is away."""
 _UNKNOWN: Final = ""
 """No default: it is shown where the server was told it."""
 
@@ -19,6 +21,7 @@ _KEYS: Final = (
     ConfigKey("auto.create.topics.enable", Kind.BOOLEAN, "true", "Whether a topic is created when it is asked for."),
     ConfigKey("broker.id", Kind.INT, _UNKNOWN, "This server's node id."),
     ConfigKey("broker.rack", Kind.STRING, _UNKNOWN, "Where this server stands."),
+    ConfigKey(SERVER_NAME, Kind.STRING, _UNKNOWN, "What this server is called in the fleet."),
     ConfigKey("connections.max.idle.ms", Kind.LONG, "600000", "After how long without a request a connection ends."),
     ConfigKey("default.replication.factor", Kind.INT, _UNKNOWN, "Replicas of a topic that doesn't say how many."),
     ConfigKey("delete.topic.enable", Kind.BOOLEAN, "true", "Whether topics can be deleted."),

@@ -22,8 +22,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from server.broker_configs import SERVER_NAME
 from server.group_words import GroupSettings
 from server.log_settings import Fsync
+from server.replica import server_id
 from server.settings import SettingError
 
 CLIENT: Final = "CLIENT"
@@ -100,7 +102,8 @@ def read_queue_settings(environ: Mapping[str, str], hostname: str) -> QueueSetti
         rack=environ.get("RACK") or None,
         groups=_groups(environ),
         cleaner_backoff_ms=max(1, _number(environ, "LOG_CLEANER_BACKOFF_MS", 15_000)),
-        told={name: environ[ours] for ours, name in KAFKA_NAMES.items() if environ.get(ours)},
+        told={SERVER_NAME: server_id(environ, hostname)}
+        | {name: environ[ours] for ours, name in KAFKA_NAMES.items() if environ.get(ours)},
     )
 
 

@@ -5,7 +5,7 @@ counts as `other`, or a scanner would grow them without end.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -45,6 +45,7 @@ class Replica:
         self._gauges = gauges
         self._counts: Counter[tuple[str, int]] = Counter()
         self._more: list[Callable[[], str]] = []
+        self._others: Callable[[Request], Response | Awaitable[Response] | None] = _nobody
         self._routes: dict[str, Callable[[], Response]] = {
             "/home": lambda: self._home,
             "/heartbeat": lambda: self._heartbeat,
@@ -55,10 +56,17 @@ class Replica:
         """Whole families of somebody else's, asked for with every reading."""
         self._more.append(text)
 
-    def answer(self, request: Request) -> Response:
+    def add_paths(self, answer: Callable[[Request], Response | Awaitable[Response] | None]) -> None:
+        """Somebody else's, who counts them: asked about every path that isn't one of these; None: unknown there too."""
+        self._others = answer
+
+    def answer(self, request: Request) -> Response | Awaitable[Response]:
         """The answer to `request`, counted. The handler of a `wire.aio.service.Service`."""
         route = self._routes.get(request.path)
         if route is None:
+            answered = self._others(request)
+            if answered is not None:
+                return answered
             self._counts["other", 404] += 1
             return error_response(404, f"'{request.path}' endpoint does not exist in server replicas")
         if request.method not in ("GET", "HEAD"):
@@ -87,6 +95,10 @@ class Replica:
                 *(text() for text in self._more),
             )
         )
+
+
+def _nobody(request: Request) -> None:
+    return None
 
 
 _METHOD_NOT_ALLOWED: Final = error_response(405, "only GET and HEAD are answered here", (("Allow", "GET, HEAD"),))

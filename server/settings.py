@@ -15,7 +15,9 @@ class SettingError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`data_dir` None: nothing is kept. `cluster` and `node_id` None: whatever the directory says."""
+    """`data_dir` None: nothing is kept. `cluster` and `node_id` None: whatever the directory says. `bootstrap`: where
+    the queue's plain HTTP interface finds the Kafka protocol if this server has no listener of its own.
+    `control_http`: where control makes topics for it (`server.rest.control_http`)."""
 
     identity: str
     home_format: str
@@ -24,6 +26,8 @@ class Settings:
     data_dir: str | None
     cluster: str | None
     node_id: int | None
+    bootstrap: str | None = None
+    control_http: str | None = None
 
 
 def read_settings(environ: Mapping[str, str], hostname: str, data_dir: str | None) -> Settings:
@@ -37,6 +41,8 @@ def read_settings(environ: Mapping[str, str], hostname: str, data_dir: str | Non
         data_dir=data_dir or environ.get("DATA_DIR") or None,
         cluster=environ.get("CAROUSEL_CLUSTER") or None,
         node_id=_number("NODE_ID", node_id, 2**31 - 1) if node_id else None,
+        bootstrap=environ.get("QUEUE_CLIENT_BOOTSTRAP") or None,
+        control_http=environ.get("CONTROL_HTTP") or None,
     )
 
 

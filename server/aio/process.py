@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,13 +14,15 @@ import uvloop
 
 from server.aio.sockets import BACKLOG, http_socket
 from server.disk.data_dir import DataDir, open_data_dir
+from server.http_paths import PATHS
 from server.queue_settings import QueueSettings
 from server.replica import Gauges, Replica
 from server.settings import Settings
-from wire.aio.service import Service
+from wire.aio.service import Request, Response, Service
 
 if TYPE_CHECKING:
     from server.aio.queue_process import QueueProcess
+    from server.rest.queue_http import QueueHttp
 
 DRAIN_S: Final = 10.0
 """How long requests under way may take after SIGTERM: Docker's own grace before its SIGKILL."""
@@ -63,6 +66,7 @@ async def _serve(
         queue.queue.on_disk_failed = stop.set
         if queue.queue.has_failed:
             stop.set()
+    http_queue = _http_queue(settings, replica, queue)
     await stop.wait()
     _log.info("stopping", extra={"fields": {"in_flight": service.in_flight}})
     # The supervisor may hold the same socket: closing ours would leave clients in its backlog, unanswered.
@@ -71,6 +75,8 @@ async def _serve(
     if queue is not None:
         await queue.stop()
     cut = await service.drain(DRAIN_S)
+    if http_queue is not None:
+        await http_queue.close()
     _log.info("stopped", extra={"fields": {"cut": cut}})
     if queue is not None and queue.queue.has_failed:
         raise DiskFailed("its disk failed; the log says where")
@@ -86,6 +92,43 @@ async def _start_queue(settings: QueueSettings | None, data: DataDir | None) -> 
     where = await queue.start()
     _log.info("queue", extra={"fields": {name.lower(): f"{host}:{port}" for name, (host, port) in where.items()}})
     return queue
+
+
+def _http_queue(settings: Settings, replica: Replica, queue: "QueueProcess | None") -> "_HttpQueue | None":
+    """Over this server's own listener, if it has one; not both: what a cluster says of its addresses depends on the
+    listener that is asked, and librdkafka connects anew whenever they change. None: no queue is known."""
+    bootstrap = settings.bootstrap if queue is None else queue.client_address
+    if bootstrap is None:
+        return None
+    http_queue = _HttpQueue(bootstrap, settings.control_http)
+    replica.add_paths(http_queue.answer)
+    replica.add_metrics(http_queue.metrics_text)
+    return http_queue
+
+
+class _HttpQueue:
+    """The queue's plain HTTP interface, which is imported when the first of its calls comes."""
+
+    def __init__(self, bootstrap: str, control: str | None) -> None:
+        self._bootstrap = bootstrap
+        self._control = control
+        self._http: QueueHttp | None = None
+
+    def answer(self, request: Request) -> Response | Awaitable[Response] | None:
+        if request.path not in PATHS:
+            return None
+        if self._http is None:
+            from server.rest.queue_http import QueueHttp, control_at, kafka_cluster
+
+            self._http = QueueHttp(lambda: kafka_cluster(self._bootstrap), control_at(self._control))
+        return self._http.answer(request)
+
+    def metrics_text(self) -> str:
+        return self._http.metrics_text() if self._http is not None else ""
+
+    async def close(self) -> None:
+        if self._http is not None:
+            await self._http.close()
 
 
 def _service(settings: Settings) -> tuple[Replica, Service]:

@@ -25,7 +25,7 @@ from server.disk.last_run import boot_id, read_last_run, write_last_run
 from server.disk.whole_files import write_durably
 from server.log_settings import Fsync
 from server.login import ClusterLogin
-from server.queue_settings import INTERNAL, QueueSettings, parse_ports, ports_text
+from server.queue_settings import CLIENT, INTERNAL, QueueSettings, parse_ports, ports_text
 from server.registration import LastRun, directory_hex
 from wire.cluster import Image
 from wire.cluster_link import Registration, Stop
@@ -66,6 +66,8 @@ class QueueProcess:
         self._control = _Control()
         self._epoch = -1
         self._is_serving = False
+        self.client_address = ""
+        """HOST:PORT of this server's own CLIENT listener, once it has started."""
         (data.path / LOGS).mkdir(mode=0o700, exist_ok=True)
         self.queue = Queue(
             data.meta.node_id,
@@ -90,6 +92,7 @@ class QueueProcess:
         """Bind, and begin to look for control. Where each listener is to be reached."""
         bound = await self._bind()
         advertised = self._settings.advertise(bound)
+        self.client_address = ":".join(map(str, advertised[CLIENT]))
         self.queue.broker.started_with = self._started_with(bound, advertised)
         meta = self._data.meta
         registration = Registration(

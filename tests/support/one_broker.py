@@ -47,15 +47,22 @@ class FixedControl:
 
     def ask(self, api_key: int, version: int, body: bytes, timeout_s: float, done: Callable[[Any], None]) -> None:
         if api_key == CREATE_TOPICS:
-            for topic in messages.decode(api_key, version, body).topics:
-                self.create_topic(topic.name)
-            self.queue.when_opened(lambda: done(memoryview(b"")))
+            results = [self._created(topic) for topic in messages.decode(api_key, version, body).topics]
+            answer = messages.build(api_key, version, {"throttle_time": 0, "topics": results})
+            self.queue.when_opened(lambda: done(memoryview(messages.answer(0, answer))[4:]))
         elif api_key == ALLOCATE_PRODUCER_IDS:
             start, self.next_producer_id = self.next_producer_id, self.next_producer_id + 1000
             values = {"throttle_time": 0, "error_code": 0, "producer_id_start": start, "producer_id_len": 1000}
             done(memoryview(messages.answer(0, messages.build(api_key, version, values)))[4:])
         else:
             done(ErrorCode.NOT_CONTROLLER)
+
+    def _created(self, topic: Any) -> dict[str, Any]:
+        is_there = topic.name in self.image.topics
+        configs = {config.name: config.value for config in topic.configs}
+        self.create_topic(topic.name, 4 if topic.num_partitions < 0 else topic.num_partitions, configs)
+        code = ErrorCode.TOPIC_ALREADY_EXISTS if is_there else ErrorCode.NONE
+        return {"name": topic.name, "topic_id": None, "error_code": code, "error_message": None, "configs": None}
 
     def create_topic(self, name: str, partitions: int = 4, configs: Mapping[str, str] | None = None) -> None:
         if name in self.image.topics:

@@ -2,7 +2,7 @@
 
 import unittest
 
-from server.broker_configs import BROKER_CONFIGS
+from server.broker_configs import BROKER_CONFIGS, SERVER_NAME
 from server.group_words import GroupSettings
 from server.log_settings import Fsync
 from server.queue_settings import CLIENT, EXTERNAL, INTERNAL, KAFKA_NAMES, parse_ports, ports_text, read_queue_settings
@@ -33,7 +33,10 @@ class TestQueueSettings(unittest.TestCase):
     def test_groups_and_what_is_told_of_it(self) -> None:
         usual = read_queue_settings(LEAST, "h")
         assert usual is not None
-        self.assertEqual((usual.groups, usual.cleaner_backoff_ms, dict(usual.told)), (GroupSettings(), 15_000, {}))
+        self.assertEqual((usual.groups, usual.cleaner_backoff_ms), (GroupSettings(), 15_000))
+        self.assertEqual(dict(usual.told), {SERVER_NAME: "h"})
+        named = read_queue_settings({**LEAST, "SERVER_ID": "server7"}, "h")
+        self.assertEqual(named and named.told[SERVER_NAME], "server7")
         more = {"GROUP_INITIAL_REBALANCE_DELAY_MS": "0", "GROUP_MIN_SESSION_TIMEOUT_MS": "500", "NUM_PARTITIONS": "4"}
         found = read_queue_settings({**LEAST, **more}, "h")
         assert found is not None
@@ -41,7 +44,7 @@ class TestQueueSettings(unittest.TestCase):
         self.assertEqual(found.told["num.partitions"], "4")
 
     def test_all_that_is_told_is_known(self) -> None:
-        self.assertEqual(set(KAFKA_NAMES.values()) - BROKER_CONFIGS.keys(), set())
+        self.assertEqual({SERVER_NAME, *KAFKA_NAMES.values()} - BROKER_CONFIGS.keys(), set())
 
     def test_what_is_wrong_is_named(self) -> None:
         for wrong in (

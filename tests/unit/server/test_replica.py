@@ -11,7 +11,9 @@ from wire.http1 import parse_request
 def ask(replica: Replica, path: str, method: str = "GET") -> Response:
     parsed = parse_request(f"{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
     assert parsed is not None
-    return replica.answer(Request(parsed[0], b"", "127.0.0.1"))
+    response = replica.answer(Request(parsed[0], b"", "127.0.0.1"))
+    assert isinstance(response, Response)
+    return response
 
 
 def replica(home_format: str = HOME_FORMAT) -> Replica:
@@ -37,6 +39,13 @@ class Answers(unittest.TestCase):
             response = ask(replica(), path)
             self.assertEqual(response.status, 404)
             self.assertIn(f"'{path}'", json.loads(response.body)["message"])
+
+    def test_somebody_else_s_paths(self) -> None:
+        whole, later = replica(), Response(200, b"later")
+        whole.add_paths(lambda request: later if request.path == "/topics" else None)
+        self.assertIs(ask(whole, "/topics"), later)
+        self.assertEqual(ask(whole, "/other").status, 404)
+        self.assertEqual(ask(whole, "/home").status, 200)
 
     def test_other_methods(self) -> None:
         for method in ("POST", "DELETE", "OPTIONS", "get"):

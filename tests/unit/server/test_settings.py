@@ -20,6 +20,12 @@ class Reading(unittest.TestCase):
         self.assertEqual((settings.home_format, settings.data_dir), ("[{id}]", "/d"))
         self.assertEqual((settings.cluster, settings.node_id), ("c", 7))
 
+    def test_the_queue_s_http_interface(self) -> None:
+        found = read_settings({"QUEUE_CLIENT_BOOTSTRAP": "a:1,b:2", "CONTROL_HTTP": "unix:/x"}, "box", None)
+        self.assertEqual((found.bootstrap, found.control_http), ("a:1,b:2", "unix:/x"))
+        unset = read_settings({"QUEUE_CLIENT_BOOTSTRAP": "", "CONTROL_HTTP": ""}, "box", None)
+        self.assertEqual((unset.bootstrap, unset.control_http), (None, None))
+
     def test_the_flag_goes_before_the_variable(self) -> None:
         self.assertEqual(read_settings({"DATA_DIR": "/d"}, "box", "/e").data_dir, "/e")
 

@@ -2,7 +2,7 @@
 
 import unittest
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wire import http_queue as told
@@ -34,6 +34,7 @@ class NamesTest(unittest.TestCase):
         self.assertEqual(told.partition_names(3, {1: "second"}), ("P1", "second", "P3"))
         self.assertEqual(told.partition_names(3, {0: "P2", 2: "P2_1"}), ("P2", "P2_2", "P2_1"))
 
+    @settings(deadline=None)
     @given(st.dictionaries(st.integers(0, 9), st.sampled_from(["P1", "P2", "P3", "P2_1", "P2_2", "a"]), max_size=5))
     def test_law_names_are_distinct_and_stay(self, names: dict[int, str]) -> None:
         given_once = {number: name for number, name in names.items() if list(names.values()).count(name) == 1}
@@ -48,25 +49,30 @@ class NamesTest(unittest.TestCase):
 
 
 class RecordsTest(unittest.TestCase):
+    @settings(deadline=None)
     @given(REGISTRATIONS)
     def test_registrations(self, registration: told.Registration) -> None:
         self.assertEqual(told.decode_registration(told.encode_registration(registration)), registration)
 
+    @settings(deadline=None)
     @given(CURSORS)
     def test_cursors(self, cursor: told.Cursor) -> None:
         self.assertEqual(told.decode_cursor(told.encode_cursor(cursor)), cursor)
 
+    @settings(deadline=None)
     @given(COUNTS)
     def test_whose(self, number: int) -> None:
         self.assertEqual(told.decode_whose(told.consumer_key(number)), ("consumer", number))
         self.assertEqual(told.decode_whose(told.producer_key(number)), ("producer", number))
         self.assertEqual(told.decode_turn(told.encode_turn(number)), number)
 
+    @settings(deadline=None)
     @given(st.text(), COUNTS, st.text(min_size=1))
     def test_names(self, topic: str, partition: int, name: str) -> None:
         self.assertEqual(told.decode_name_key(told.name_key(topic, partition)), (topic, partition))
         self.assertEqual(told.decode_name(told.encode_name(name)), name)
 
+    @settings(deadline=None)
     @given(ANYTHING)
     def test_what_can_not_be_understood_is_none(self, text: bytes | None) -> None:
         self.assertIsNone(told.decode_registration(text))

@@ -1,49 +1,28 @@
-"""`server.aio.process`: a server whose disk fails leaves in order, and says so (R8)."""
+"""`server.aio.process`: the way to the plain HTTP interface, before and at its first call."""
 
-import asyncio
-import socket
 import unittest
-from types import SimpleNamespace
-from typing import Any
-from unittest.mock import patch
+from collections.abc import Awaitable
 
-from server.aio import process
-from server.aio.process import DiskFailed
-from server.settings import Settings
+from server.aio.process import _HttpQueue
+from tests.support.queue_replicas import request
+from wire.exchange import Response
 
 
-class FakeQueue:
-    def __init__(self) -> None:
-        self.queue = SimpleNamespace(metrics_text=lambda: "", has_failed=False, on_disk_failed=None)
-        self.has_stopped = False
+class HttpQueueTest(unittest.IsolatedAsyncioTestCase):
+    async def test_nothing_is_begun_before_a_call(self) -> None:
+        http = _HttpQueue("127.0.0.1:1", None)
+        self.assertIsNone(http.answer(request("GET", "/home")))
+        self.assertEqual(http.metrics_text(), "")
+        await http.close()
 
-    async def stop(self) -> None:
-        self.has_stopped = True
-
-
-class ProcessTest(unittest.IsolatedAsyncioTestCase):
-    async def serve(self, queue: FakeQueue) -> None:
-        async def start(*_: Any) -> FakeQueue:
-            return queue
-
-        listener = socket.create_server(("127.0.0.1", 0))
-        with patch.object(process, "_start_queue", start):
-            await process._serve(Settings("here", "{id}", "127.0.0.1", 0, None, None, None), None, listener, None)
-
-    async def test_a_disk_that_fails(self) -> None:
-        for fails_early in (False, True):
-            queue = FakeQueue()
-            queue.queue.has_failed = fails_early
-            serving = asyncio.create_task(self.serve(queue))
-            async with asyncio.timeout(10):
-                while not fails_early and queue.queue.on_disk_failed is None:
-                    await asyncio.sleep(0.005)
-                if not fails_early:
-                    queue.queue.has_failed = True
-                    queue.queue.on_disk_failed()
-                with self.assertRaises(DiskFailed):
-                    await serving
-            self.assertTrue(queue.has_stopped)
+    async def test_a_call(self) -> None:
+        http = _HttpQueue("127.0.0.1:1", "unix:/nowhere")
+        answer = http.answer(request("GET", "/size"))
+        assert not isinstance(answer, Awaitable)
+        self.assertIsInstance(answer, Response)
+        self.assertEqual(answer and answer.status, 400)
+        self.assertIn('path="/size"', http.metrics_text())
+        await http.close()
 
 
 if __name__ == "__main__":

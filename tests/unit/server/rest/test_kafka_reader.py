@@ -1,0 +1,79 @@
+"""`server.rest.kafka_reader`: what the contract suite can't bring about."""
+
+import asyncio
+import unittest
+from typing import Any
+from unittest import mock
+
+from confluent_kafka import KafkaError
+
+from server.http_calls import BadCall
+from server.rest import kafka_reader
+from server.rest.cluster import Away
+from server.rest.kafka_reader import KafkaReader
+
+P = ("T", 0)
+
+
+def polled(offset: int, error: int | None = None) -> mock.Mock:
+    told: dict[str, Any] = {"topic.return_value": "T", "partition.return_value": 0, "offset.return_value": offset}
+    told["error.return_value"] = None if error is None else KafkaError(error)
+    return mock.Mock(**told, **{"value.return_value": b"%d" % offset})
+
+
+class KafkaReaderTest(unittest.IsolatedAsyncioTestCase):
+    async def asyncSetUp(self) -> None:
+        self.consumer = mock.Mock(**{"consume.side_effect": self.consume})
+        self.bunches: list[list[mock.Mock]] = []
+        with mock.patch.object(kafka_reader, "Consumer", return_value=self.consumer):
+            self.reader = KafkaReader("nobody")
+
+    def consume(self, count: int, timeout: int) -> list[mock.Mock]:
+        return self.bunches.pop(0) if self.bunches else []
+
+    async def test_an_offset_without_a_message(self) -> None:
+        """A transaction's marker, or what was compacted away."""
+        self.bunches = [[polled(4), polled(7)]]
+        self.assertEqual(await self.reader.read(P, 3, 8), (4, b"4"))
+        self.assertEqual(self.reader.in_hand(P, 5), (7, b"7"))
+        self.consumer.incremental_unassign.assert_called_once()
+
+    async def test_nothing_up_to_the_end(self) -> None:
+        self.bunches = [[], [polled(8, KafkaError._PARTITION_EOF)]]
+        self.assertIsNone(await self.reader.read(P, 3, 8))
+
+    async def test_a_demand_is_bounded(self) -> None:
+        with mock.patch.object(kafka_reader, "MAX_MESSAGES", 3):
+            self.bunches = [[polled(at) for at in range(10)]]
+            self.assertEqual(await self.reader.read(P, 0, 100), (0, b"0"))
+        self.assertEqual(self.reader.in_hand(P, 2), (2, b"2"))
+        self.assertIsNone(self.reader.in_hand(P, 3))
+
+    async def test_two_readers_of_a_partition(self) -> None:
+        self.bunches = [[polled(0), polled(1)], [polled(9)]]
+        found = await asyncio.gather(self.reader.read(P, 0, 2), self.reader.read(P, 1, 2), self.reader.read(P, 9, 10))
+        self.assertEqual(found, [(0, b"0"), (1, b"1"), (9, b"9")])
+        self.assertEqual(self.consumer.incremental_assign.call_count, 2)
+
+    async def test_it_does_not_come(self) -> None:
+        with mock.patch.object(kafka_reader, "READ_S", 0.01), self.assertRaises(Away):
+            await self.reader.read(P, 0, 1)
+        self.bunches = [[polled(0)]]
+        self.assertEqual(await self.reader.read(P, 0, 1), (0, b"0"))
+
+    async def test_an_error(self) -> None:
+        self.bunches = [[polled(0, KafkaError.TOPIC_AUTHORIZATION_FAILED)]]
+        with self.assertRaises(BadCall):
+            await self.reader.read(P, 0, 1)
+
+    async def test_what_is_forgotten_is_read_again(self) -> None:
+        self.bunches = [[polled(0)]]
+        await self.reader.read(P, 0, 1)
+        self.reader.forget("T")
+        self.assertIsNone(self.reader.in_hand(P, 0))
+        await self.reader.close()
+        self.consumer.close.assert_called_once()
+
+
+if __name__ == "__main__":
+    unittest.main()
