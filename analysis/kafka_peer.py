@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,12 @@ COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-depen
 FETCH_S: Final = 300.0
 START_S: Final = 60.0
 STOP_S: Final = 30.0
-HEAP: Final = ("-Xmx1g", "-Xms1g")
+TUNED: Final = ("-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20", "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent", "-Djava.awt.headless=true")  # fmt: skip
+"""What kafka-run-class.sh gives every JVM."""
+HEAP: Final = ("-Xmx1g", "-Xms1g", *TUNED)
+LOAD_HEAP: Final = ("-Xmx512m", *TUNED)
+"""Of the load tools, as in their scripts."""
 TOOL_HEAP: Final = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 QUIET: Final = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
 TOOLS: Final[Mapping[str, str]] = {
@@ -72,9 +78,11 @@ def java(main: str, arguments: Sequence[str], heap: Sequence[str] = TOOL_HEAP) -
     return ["java", *heap, QUIET, "-cp", f"{jars()}/*", main, *arguments]
 
 
-def run_tool(name: str, *arguments: str, told: bytes = b"", timeout_s: float = 60.0) -> str:
+def run_tool(
+    name: str, *arguments: str, told: bytes = b"", timeout_s: float = 60.0, heap: Sequence[str] = TOOL_HEAP
+) -> str:
     """What one of TOOLS printed, run to its end with `told` on standard input. Raises RuntimeError if it failed."""
-    command = java(TOOLS[name], arguments)
+    command = java(TOOLS[name], arguments, heap)
     done = subprocess.run(command, input=told, capture_output=True, timeout=timeout_s, check=False)
     if done.returncode:
         raise RuntimeError(f"{name} {' '.join(arguments)}: {(done.stdout + done.stderr).decode()[-3000:]}")
@@ -89,6 +97,8 @@ class Kafka:
         self._parent = parent or Path("/tmp")
         self.port = 0
         self.pid = 0
+        self.begun = 0.0
+        """When it was last started, by the monotonic clock."""
 
     @property
     def bootstrap(self) -> str:
@@ -113,6 +123,7 @@ class Kafka:
         command = java("kafka.Kafka", [str(self.directory / "server.properties")], HEAP)
         with (self.directory / "kafka.log").open("ab") as log:
             environment = {**os.environ, "LOG_DIR": str(self.directory)}
+            self.begun = time.monotonic()
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
         self.pid = self._process.pid
         try:
