@@ -97,7 +97,7 @@ test-fast: fast ## The tests of the data path, compiled
 bench-door: fast ## nginx, HAProxy and the front door side by side: requests/s, p99, CPU per request (needs these, and wrk)
 	@$(BIN)/python -m analysis.door_bench --json analysis/results/door.json $(ARGS)
 
-bench-queue: setup-dev ## The queue and Apache Kafka side by side, by confluent-kafka: rate, latency, CPU, memory (needs Java, Maven)
+bench-queue: setup-dev ## The queue, Kafka, Redis, JetStream, RabbitMQ side by side (those that are installed; 45 minutes on an idle machine)
 	@$(BIN)/python -m analysis.queue_bench --json analysis/results/queue.json $(ARGS)
 
 profile-door: setup-dev ## Where the microseconds of one request go

@@ -1,82 +1,182 @@
-"""The queue beside Apache Kafka, on one machine, with the client that users of both would take.
+"""The queue beside Apache Kafka, Redis Streams, NATS JetStream and RabbitMQ, on one machine, one after another.
 
-    python -m analysis.queue_bench [--only 100b,1k-12] [--rounds 5] [--part 0.1] [--parent DIR] [--json PATH]
+    python -m analysis.queue_bench [--only 100b,1k-12] [--engines carousel,kafka] [--rounds 5] [--scale 0.1]
+                                   [--parent DIR] [--json PATH]
 
-One server each, both up at the same time and asked in turns; data on the same file system, durability set alike.
-It exits with 2 if Kafka is asked for, and Java or Maven is missing.
+One server each, all up at the same time and asked in turns, each by the Python client that its users would take; data
+on the same file system, durability set alike. An engine that is not installed is left out, and the reason is told.
+Rates and CPU mean something only on a machine that has nothing else to do. It exits with 1 if a load failed.
 """
 
 import json
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from analysis.kafka_peer import lacking
+from analysis.kafka_peer import lacking as kafka_lacking
 from analysis.provenance import provenance
-from analysis.queue_bench.engines import ENGINES, sync_us
-from analysis.queue_bench.measures import PEER, all_ratios
+from analysis.queue_bench import peers
+from analysis.queue_bench.engines import Engine, carousel, has_http, kafka, sync_us
+from analysis.queue_bench.measures import START, all_ratios, outcomes
+from analysis.queue_bench.plot import draw
 from analysis.queue_bench.rounds import Measurement, rounds
-from analysis.queue_bench.scenarios import SCENARIOS, Scenario
-from analysis.queue_bench.show import engines_table, ratios_table
+from analysis.queue_bench.scenarios import ENGINES, SCENARIOS, Scenario
+from analysis.queue_bench.show import engines_table, goals_table, number, ratios_table
+from analysis.queue_bench.syncs import can_trace
 
 TEMPORARY = Path(tempfile.gettempdir())
+HTTP, TOOLS = "http", "tools"
 
 
 def main(
     only: Annotated[str, typer.Option(help="Which scenarios")] = ",".join(SCENARIOS),
     engines: Annotated[str, typer.Option(help="Which engines")] = ",".join(ENGINES),
     count: Annotated[int, typer.Option("--rounds", min=1)] = 5,
-    part: Annotated[float, typer.Option(min=0.0001, max=1.0, help="Of each scenario's messages")] = 1.0,
+    scale: Annotated[float, typer.Option(min=0.0001, max=1.0, help="Of each scenario's messages")] = 1.0,
     parent: Annotated[Path, typer.Option(help="Where data directories are made")] = TEMPORARY,
-    json_path: Annotated[Path | None, typer.Option("--json", help="Keep the figures here")] = None,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Keep the figures here, and a picture")] = None,
 ) -> None:
     """Measure, and print what came out."""
-    if PEER in engines.split(",") and (lack := lacking()):
-        print(lack, file=sys.stderr)
-        raise typer.Exit(2)
-    made: list[Measurement] = []
-    started: dict[str, float] = {}
-    for name in only.split(","):
-        made += _measure(SCENARIOS[name], engines.split(","), count, part, parent, started)
-    console = Console(width=200)
-    console.print(engines_table(made))
-    if ratios := all_ratios(made):
-        console.print(ratios_table(ratios))
-    figures = {
-        **provenance(),
-        "rounds": count,
-        "part": part,
-        "fdatasync_us": sync_us(parent),
-        "started_s": started,
-        "measurements": [asdict(one) for one in made],
-        "ratios": [asdict(ratio) for ratio in ratios],
-    }
-    console.print(f"fdatasync of 4 KiB: {figures['fdatasync_us']:.0f} µs; start to first answer, s: {started}")
+    bench = Bench(chosen(engines, ENGINES), count, scale, parent)
+    fdatasync_us = sync_us(parent)
+    scenarios = [SCENARIOS[name] for name in chosen(only, tuple(SCENARIOS))]
+    for synced in (False, True):
+        bench.measure([one for one in scenarios if one.synced is synced], synced)
+    bench.start_more()
+    figures = bench.figures(fdatasync_us)
+    show(bench, fdatasync_us)
     if json_path is not None:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(json.dumps(figures, indent=1) + "\n")
+        if figures["ratios"]:
+            draw(figures, json_path.with_suffix(".png"))
+    if bench.failed:
+        raise typer.Exit(1)
 
 
-def _measure(
-    scenario: Scenario, names: list[str], count: int, part: float, parent: Path, started: dict[str, float]
-) -> list[Measurement]:
-    made: list[Measurement] = []
-    with ExitStack() as stack:
-        up = [stack.enter_context(ENGINES[name](scenario.synced, parent)) for name in names]
-        started.update({engine.name: round(engine.started_s, 2) for engine in up})
-        for one in rounds(scenario, up, count, part):
-            made.append(one)
-            print(
-                f"round {one.round + 1} {one.scenario} {one.load} {one.engine}: {one.rate:,.0f}/s, "
-                f"p50 {one.p50_us:.0f} µs, server CPU {one.server_cpu:.2f} s per million",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
-    return made
+def chosen(text: str, known: Sequence[str]) -> list[str]:
+    """In the order that is known. Raises typer.BadParameter."""
+    names = text.split(",")
+    for name in names:
+        if name not in known:
+            raise typer.BadParameter(f"no {name!r}: {', '.join(known)}")
+    return [name for name in known if name in names]
+
+
+class Bench:
+    """What was measured so far; `skipped`: what can't be measured here, `failed`: what went wrong, each in words."""
+
+    def __init__(self, names: Sequence[str], count: int, scale: float, parent: Path) -> None:
+        self._names = names
+        self._count = count
+        self._scale = scale
+        self._parent = parent
+        self.made: list[Measurement] = []
+        self.skipped: list[str] = []
+        self.failed: list[str] = []
+
+    def measure(self, scenarios: Sequence[Scenario], synced: bool) -> None:
+        """All that are `synced` alike, on engines that stay up."""
+        if not scenarios:
+            return
+        with ExitStack() as stack:
+            up = list(self._started(stack, synced))
+            for scenario in scenarios:
+                if able := self._able(scenario, up):
+                    for one in rounds(scenario, able, self._count, self._scale, self._fail):
+                        self._keep(one)
+
+    def start_more(self) -> None:
+        """Until each engine was started once for each round."""
+        for number_ in range(self._count):
+            for name in self._names:
+                starts = sum(one.scenario == START and one.engine == name for one in self.made)
+                if starts <= number_ and not self._lack(name, False):
+                    with ExitStack() as stack:
+                        self._start(stack, name, False)
+
+    def figures(self, fdatasync_us: float) -> dict[str, Any]:
+        ratios = all_ratios(self.made)
+        return {
+            **provenance(),
+            "versions": {name: peers.version(name) for name in peers.PREPARED if not peers.lacking(name, False)},
+            "rounds": self._count,
+            "scale": self._scale,
+            "fdatasync_us": fdatasync_us,
+            "skipped": self.skipped,
+            "failed": self.failed,
+            "measurements": [asdict(one) for one in self.made],
+            "ratios": [asdict(ratio) for ratio in ratios],
+        }
+
+    def _started(self, stack: ExitStack, synced: bool) -> Iterator[Engine]:
+        """Each that can be, one after another."""
+        for name in self._names:
+            if lack := self._lack(name, synced):
+                self._skip(f"{name}{', synced' if synced else ''}: {lack}")
+            else:
+                yield self._start(stack, name, synced)
+
+    def _start(self, stack: ExitStack, name: str, synced: bool) -> Engine:
+        """The time counts as a round's; an engine of the synced kind starts as the other one does."""
+        own = {"carousel": carousel, "kafka": kafka}
+        begun = own[name](synced, self._parent) if name in own else peers.peer(name, synced, self._parent)
+        engine = stack.enter_context(begun)
+        past = sum(one.scenario == START and one.engine == name for one in self.made)
+        self._keep(Measurement(START, START, past, name, {"start_s": engine.started_s}))
+        return engine
+
+    def _lack(self, name: str, synced: bool) -> str:
+        if name in peers.PREPARED:
+            return peers.lacking(name, synced)
+        return kafka_lacking() if name == "kafka" else ""
+
+    def _able(self, scenario: Scenario, up: Sequence[Engine]) -> list[Engine]:
+        able = [one for one in up if any(one.name in load.engines for load in scenario.loads)]
+        if scenario.name == HTTP and able and not has_http(able[0]):
+            self._skip("http: POST /producer/register is 404, the interface is not there")
+            return []
+        if scenario.name == TOOLS and (lack := kafka_lacking()):
+            self._skip(f"tools: {lack}")
+            return []
+        return able
+
+    def _skip(self, reason: str) -> None:
+        self.skipped.append(reason)
+        print(f"left out: {reason}", file=sys.stderr, flush=True)
+
+    def _fail(self, why: str) -> None:
+        self.failed.append(why)
+        print(f"FAILED: {why}", file=sys.stderr, flush=True)
+
+    def _keep(self, one: Measurement) -> None:
+        self.made.append(one)
+        values = ", ".join(f"{name} {number(name, value)}" for name, value in one.values.items())
+        print(f"round {one.round + 1} {one.scenario} {one.load} {one.engine}: {values}", file=sys.stderr, flush=True)
+
+
+def show(bench: Bench, fdatasync_us: float) -> None:
+    """The tables, and what they leave open."""
+    console = Console(width=230)
+    ratios = all_ratios(bench.made)
+    console.print(engines_table(bench.made))
+    if ratios:
+        console.print(ratios_table(ratios))
+    if found := outcomes(bench.made, ratios):
+        console.print(goals_table(found))
+    counts = "perf's of the servers' calls, the device's of flushes" if can_trace() else "the device's own only"
+    console.print(f"fdatasync of 4 KiB: {fdatasync_us:.0f} µs; counts of syncs: {counts}", markup=False)
+    for reason in bench.skipped:
+        console.print(f"left out: {reason}", markup=False)
+    for reason in bench.failed:
+        console.print(f"FAILED: {reason}", markup=False)
 
 
 if __name__ == "__main__":

@@ -3,60 +3,102 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from analysis.queue_bench.measures import GOALS, OURS, Ratio, median
+from analysis.queue_bench.measures import KAFKA, OURS, START, Ratio, loads_of, median, outcomes
 from analysis.queue_bench.rounds import Measurement
-from analysis.queue_bench.scenarios import SCENARIOS
+from analysis.queue_bench.scenarios import ENGINES
+from analysis.queue_bench.show import HEADINGS, NAMES, bound, load_of, number, spread, what_of
 
-WHAT: Final = {"produce": "produce", "consume": "consume", "sync": "one after another"}
+PEERS: Final = ("redis", "jetstream", "rabbitmq")
 
 
 def queue_markdown(figures: Mapping[str, Any]) -> str:
-    """A row for each load: our medians, and what they are over Kafka's in the same rounds; `figures` is
-    analysis/results/queue.json."""
+    """Beside Kafka a row for each load; beside the others a row for each that they all have; the goals that were
+    missed; memory and start-up. `figures` is analysis/results/queue.json."""
     made = [Measurement(**one) for one in figures["measurements"]]
-    ratios = {(ratio.scenario, ratio.load, ratio.metric): ratio for ratio in _ratios(figures)}
+    ratios = [Ratio(**one) for one in figures["ratios"]]
+    parts = [_beside_kafka(made, ratios), _beside_others(made), _goals(made, ratios), _where(figures, made)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _beside_kafka(made: Sequence[Measurement], ratios: Sequence[Ratio]) -> str:
+    found = {(r.scenario, r.load, r.metric): r for r in ratios if r.peer == KAFKA}
     lines = [
-        "| load | messages/s | over Kafka | p50, µs | over Kafka | server CPU, s per million | over Kafka |",
+        "| load | messages/s | over Kafka | p50, p99, µs | over Kafka | server CPU, s per million | over Kafka |",
         "|---|---|---|---|---|---|---|",
     ]
-    for scenario, load in dict.fromkeys((one.scenario, one.load) for one in made):
-        cells = [f"{SCENARIOS[scenario].what}: {WHAT[load]}"]
-        for metric in ("rate", "p50_us", "server_cpu"):
-            value = median(made, scenario, load, OURS, metric)
-            is_told = metric != "p50_us" or load == "sync"
-            cells += [_number(metric, value), _over(ratios.get((scenario, load, metric)))] if is_told else ["", ""]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", _goals(ratios), "", _where(figures, made)]) + "\n"
-
-
-def _ratios(figures: Mapping[str, Any]) -> Sequence[Ratio]:
-    return [Ratio(**one) for one in figures["ratios"]]
-
-
-def _number(metric: str, value: float) -> str:
-    return f"{value:.2f}" if metric == "server_cpu" and value < 10 else f"{value:,.0f}"
+    for scenario, load in loads_of(made):
+        if scenario != START and (rate := median(made, scenario, load, OURS, "rate")) is not None:
+            p50, p99, cpu = (median(made, scenario, load, OURS, name) for name in ("p50_us", "p99_us", "server_cpu"))
+            over = {name: found.get((scenario, load, name)) for name in ("rate", "p50_us", "p99_us", "server_cpu")}
+            cells = [
+                f"{what_of(scenario)}: {load_of(scenario, load)}", number("rate", rate), _over(over["rate"]),
+                "" if p50 is None else f"{number('p50_us', p50)}, {number('p99_us', p99)}",
+                ", ".join(f"{one.median:.2f}" for one in (over["p50_us"], over["p99_us"]) if one is not None),
+                number("server_cpu", cpu), _over(over["server_cpu"]),
+            ]  # fmt: skip
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _over(ratio: Ratio | None) -> str:
-    return "" if ratio is None else f"{ratio.median:.2f} ({ratio.low:.2f} to {ratio.high:.2f})"
+    return "" if ratio is None else spread(ratio)
 
 
-def _goals(ratios: Mapping[tuple[str, str, str], Ratio]) -> str:
-    missed = [key for key, goal in GOALS.items() if key in ratios and not goal.met(ratios[key].median)]
+def _beside_others(made: Sequence[Measurement]) -> str:
+    """Messages a second of each, then the latencies; "" if none of them was measured."""
+    names = [engine for engine in PEERS if any(one.engine == engine for one in made)]
+    if not names:
+        return ""
+    engines = [engine for engine in ENGINES if engine in (OURS, *names)]
+    lines = [
+        f"| messages/s (p50, p99 in µs) | {' | '.join(NAMES[engine] for engine in engines)} |",
+        f"|---|{'---|' * len(engines)}",
+    ]
+    for scenario, load in loads_of(made):
+        if scenario != START and any(median(made, scenario, load, name, "rate") is not None for name in names):
+            cells = [_rate(made, scenario, load, engine) for engine in engines]
+            lines.append(f"| {what_of(scenario)}: {load_of(scenario, load)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _rate(made: Sequence[Measurement], scenario: str, load: str, engine: str) -> str:
+    rate, p50, p99 = (median(made, scenario, load, engine, name) for name in ("rate", "p50_us", "p99_us"))
+    latencies = "" if p50 is None else f" ({number('p50_us', p50)}, {number('p99_us', p99)})"
+    return "" if rate is None else f"{number('rate', rate)}{latencies}"
+
+
+def _goals(made: Sequence[Measurement], ratios: Sequence[Ratio]) -> str:
+    found = outcomes(made, ratios)
+    missed = [one for one in found if not one.met]
     if not missed:
-        return "All goals are met: rate at least Kafka's, p50 at most half of it, CPU at most 0.7 of it."
-    return "Not met: " + ", ".join(" ".join(key) for key in missed) + "."
+        return f"All {len(found)} goals are met." if found else ""
+    words = [
+        f"{what_of(one.aim.scenario)}: {load_of(one.aim.scenario, one.aim.load)}, {HEADINGS[one.aim.metric]}"
+        f"{f' over {NAMES[one.aim.peer]}' if one.aim.peer else ''} {one.median:.2f} ({bound(one.aim.goal)})"
+        for one in missed
+    ]
+    return f"{len(found) - len(missed)} of {len(found)} goals are met. Not met: {'; '.join(words)}."
 
 
 def _where(figures: Mapping[str, Any], made: Sequence[Measurement]) -> str:
-    scenario, load = made[0].scenario, made[0].load
-    held = ", ".join(
-        f"{engine} {median(made, scenario, load, engine, 'pss_bytes') / 1e6:.0f} MB"
-        for engine in dict.fromkeys(one.engine for one in made)
-    )
-    started = ", ".join(f"{engine} {seconds:g} s" for engine, seconds in figures["started_s"].items())
+    engines = [engine for engine in ENGINES if any(one.engine == engine for one in made)]
+    pss = {engine: _worst(made, engine, "pss_bytes") for engine in engines}
+    held = ", ".join(f"{NAMES[engine]} {value / 1e6:.0f} MB" for engine, value in pss.items() if value)
+    starts = {engine: median(made, START, START, engine, "start_s") for engine in engines}
+    started = ", ".join(f"{NAMES[engine]} {value:.2f} s" for engine, value in starts.items() if value)
+    versions = "".join(f", {version}" for version in figures["versions"].values())
     return (
         f"Medians of {figures['rounds']} rounds, quartiles in brackets. Commit {figures['commit']}, "
-        f"{figures['made'][:10]}, {figures['cores']} cores, Apache Kafka 4.3, "
-        f"fdatasync {figures['fdatasync_us']:.0f} µs; the server's memory: {held}; start to first answer: {started}."
+        f"{figures['made'][:10]}, {figures['cores']} cores, Apache Kafka 4.3.0{versions}, "
+        f"fdatasync {figures['fdatasync_us']:.0f} µs. The most memory that the servers took: {held}; "
+        f"from start to the first acknowledged message: {started}.{_lag(made)}"
     )
+
+
+def _lag(made: Sequence[Measurement]) -> str:
+    late_ms = _worst(made, OURS, "lag_ms")
+    return f" Under the HTTP calls control's loop was late by {late_ms:.0f} ms at the most." if late_ms else ""
+
+
+def _worst(made: Sequence[Measurement], engine: str, metric: str) -> float:
+    return max((one.values[metric] for one in made if one.engine == engine and metric in one.values), default=0.0)
