@@ -160,8 +160,11 @@ def told_by(clients: Sequence[Client]) -> list[Told]:
     """Let all begin, and wait for what they say. Raises RuntimeError."""
     for client in clients:
         assert client.process.stdin is not None
-        client.process.stdin.write("\n")
-        client.process.stdin.flush()
+        try:
+            client.process.stdin.write("\n")
+            client.process.stdin.flush()
+        except BrokenPipeError as error:
+            raise client.failed() from error
     deadline = time.monotonic() + LOAD_S
     return [_ended(client, deadline) for client in clients]
 
