@@ -32,7 +32,7 @@ from analysis.queue_bench.show import engines_table, goals_table, number, ratios
 from analysis.queue_bench.syncs import can_trace
 
 TEMPORARY = Path(tempfile.gettempdir())
-HTTP = "http"
+HTTP, TOOLS = "http", "tools"
 
 
 def main(
@@ -142,6 +142,9 @@ class Bench:
         able = [one for one in up if any(one.name in load.engines for load in scenario.loads)]
         if scenario.name == HTTP and able and not has_http(able[0]):
             self._skip("http: POST /producer/register is 404, the interface is not there")
+            return []
+        if scenario.name == TOOLS and (lack := kafka_lacking()):
+            self._skip(f"tools: {lack}")
             return []
         return able
 

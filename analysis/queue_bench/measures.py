@@ -116,8 +116,9 @@ def _aims() -> list[Aim]:
     made += [Aim("100b", "produce", "pss_bytes", most(0.15)), Aim(START, START, "start_s", most(0.3))]
     made += [Aim(name, "produce", "rate", least(1.5)) for name in ("100b-synced", "1k-12-synced")]
     for peer in ("redis", "jetstream", "rabbitmq"):
-        made.append(Aim("100b", "produce", "rate", least(5.0), peer))
-        made.append(Aim("100b", "consume", "rate", least(1.0 if peer == "redis" else 5.0), peer))
+        for name in ("100b", "1k-12"):
+            made.append(Aim(name, "produce", "rate", least(5.0), peer))
+            made.append(Aim(name, "consume", "rate", least(1.0 if peer == "redis" else 5.0), peer))
     return [*made, *[Aim("http", load, "lag_ms", most(100.0), "") for load in ("http-produce", "http-consume")]]
 
 

@@ -19,8 +19,8 @@ from analysis.queue_bench.show import NAMES, load_of, what_of
 
 PANELS: Final[Mapping[str, str]] = {
     "rate": "messages/s (more is better)",
-    "p50_us": "latency in µs, p50 to p99 (less is better)",
-    "server_cpu": "server's CPU, s per million (less is better)",
+    "p50_us": "latency, µs (less is better)",
+    "server_cpu": "server CPU, s/million (less is better)",
 }
 COLOURS: Final[Mapping[str, str]] = dict(zip(ENGINES, (BLUE, ORANGE, RED, GREEN, PURPLE), strict=True))
 MARKS: Final[Mapping[str, str]] = dict(zip(ENGINES, "Dos^v", strict=True))
@@ -37,12 +37,12 @@ def draw(figures: Mapping[str, Any], path: Path) -> None:
         title = "The queue beside its peers, one server each on one machine"
         subtitle = f"Medians of {figures['rounds']} rounds, logarithmic scales. Latency: a line from p50 to p99."
         figure = page(title, subtitle, (12.4, height), top=1 - 1.25 / height)
-        figure.subplots_adjust(left=0.29, bottom=0.75 / height, wspace=0.08)
+        figure.subplots_adjust(left=0.22, bottom=0.75 / height, wspace=0.08)
         all_axes: Any = figure.subplots(1, len(PANELS), sharey=True)
         for axes, (metric, name) in zip(all_axes, PANELS.items(), strict=True):
             _panel(axes, metric, rows, made)
             axes.set_title(name, fontsize=10)
-        all_axes[0].set_yticks(range(len(rows)), [f"{what_of(name)}: {load_of(name, load)}" for name, load in rows])
+        all_axes[0].set_yticks(range(len(rows)), [f"{what_of(name)}\n{load_of(name, load)}" for name, load in rows])
         all_axes[0].tick_params(axis="y", labelsize=8.5)
         all_axes[0].set_ylim(len(rows) - 0.5, -0.5)
         measured = [engine for engine in ENGINES if any(one.engine == engine for one in made)]

@@ -91,8 +91,13 @@ def _where(figures: Mapping[str, Any], made: Sequence[Measurement]) -> str:
         f"Medians of {figures['rounds']} rounds, quartiles in brackets. Commit {figures['commit']}, "
         f"{figures['made'][:10]}, {figures['cores']} cores, Apache Kafka 4.3.0{versions}, "
         f"fdatasync {figures['fdatasync_us']:.0f} µs. The most memory that the servers took: {held}; "
-        f"from start to the first acknowledged message: {started}."
+        f"from start to the first acknowledged message: {started}.{_lag(made)}"
     )
+
+
+def _lag(made: Sequence[Measurement]) -> str:
+    late_ms = _worst(made, OURS, "lag_ms")
+    return f" Under the HTTP calls control's loop was late by {late_ms:.0f} ms at the most." if late_ms else ""
 
 
 def _worst(made: Sequence[Measurement], engine: str, metric: str) -> float:

@@ -9,10 +9,11 @@ import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import IO, Final
 
 from analysis.door_bench.accounting import cpu_times, pss_of, spent
 from analysis.door_bench.rounds import turned
@@ -112,13 +113,17 @@ def _disk(syncs: Syncs, count: int) -> dict[str, float]:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client's process, and what it was asked."""
+    """A client's process, and what it was asked. Its complaints go to a file: a hundred librdkafkas fill a pipe that
+    nobody reads yet, and then wait for that."""
 
     ask: Ask
     process: "subprocess.Popen[str]"
+    said: IO[bytes]
 
-    def failed(self, why: str) -> RuntimeError:
-        return RuntimeError(f"{self.ask.kind} at {self.ask.address}: {why[-2000:]}")
+    def failed(self, why: str = "") -> RuntimeError:
+        self.said.seek(0)
+        words = why or self.said.read().decode(errors="replace")[-2000:]
+        return RuntimeError(f"{self.ask.kind} at {self.ask.address}: {words}")
 
 
 @contextlib.contextmanager
@@ -128,8 +133,9 @@ def ready(asked: Sequence[Ask]) -> Generator[list[Client]]:
     try:
         for ask in asked:
             command = [sys.executable, "-m", "analysis.queue_bench.loads", ask.json()]
-            pipe = subprocess.PIPE
-            clients.append(Client(ask, subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)))
+            said, pipe = tempfile.TemporaryFile(), subprocess.PIPE  # noqa: SIM115 (closed with its process)
+            process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=said, text=True)
+            clients.append(Client(ask, process, said))
         for client in clients:
             _await_ready(client)
         yield clients
@@ -138,6 +144,7 @@ def ready(asked: Sequence[Ask]) -> Generator[list[Client]]:
             client.process.kill()
         for client in clients:
             client.process.communicate()
+            client.said.close()
 
 
 def _await_ready(client: Client) -> None:
@@ -145,24 +152,28 @@ def _await_ready(client: Client) -> None:
     assert client.process.stdout is not None
     if client.process.stdout.readline().strip() != READY:
         client.process.kill()
-        raise client.failed(client.process.communicate()[1])
+        client.process.wait()
+        raise client.failed()
 
 
 def told_by(clients: Sequence[Client]) -> list[Told]:
     """Let all begin, and wait for what they say. Raises RuntimeError."""
     for client in clients:
         assert client.process.stdin is not None
-        client.process.stdin.write("\n")
-        client.process.stdin.flush()
+        try:
+            client.process.stdin.write("\n")
+            client.process.stdin.flush()
+        except BrokenPipeError as error:
+            raise client.failed() from error
     deadline = time.monotonic() + LOAD_S
     return [_ended(client, deadline) for client in clients]
 
 
 def _ended(client: Client, deadline: float) -> Told:
     try:
-        output, errors = client.process.communicate(timeout=max(0.0, deadline - time.monotonic()))
+        output, _ = client.process.communicate(timeout=max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired as error:
         raise client.failed(f"not within {LOAD_S} s") from error
     if client.process.returncode:
-        raise client.failed(errors)
+        raise client.failed()
     return told_from(output)

@@ -17,7 +17,9 @@ from analysis.queue_bench.readme import queue_markdown
 from analysis.queue_bench.scenarios import ENGINES, SCENARIOS
 
 SCALE = "0.05"
-"""The scale of `make bench-queue ARGS="--rounds 1 --scale 0.05"`, which is to take less than a minute."""
+"""Of `make bench-queue ARGS="--rounds 1 --scale 0.05"`, which takes about a minute where nothing else runs."""
+CROWD = "crowd"
+"""Not here: the hundreds of threads of its clients starve a server on a machine that has other tests to run."""
 
 
 @pytest.mark.slow
@@ -37,16 +39,17 @@ class BenchTest(unittest.TestCase):
 
     @pytest.mark.timeout(600)
     def test_every_scenario_on_every_engine(self) -> None:
-        kept = self.run_part("--scale", SCALE)
+        names = [name for name in SCENARIOS if name != CROWD]
+        kept = self.run_part("--scale", SCALE, "--only", ",".join(names))
         measured = kept["measurements"]
         for engine in ENGINES:
             of_it = [one for one in measured if one["engine"] == engine]
             with self.subTest(engine):
                 self.assertTrue(of_it or any(reason.startswith(engine) for reason in kept["skipped"]), kept["skipped"])
                 self.assertTrue(all(one["values"]["rate"] > 0 for one in of_it if one["scenario"] != START), of_it)
-        names = {one["scenario"] for one in measured if one["engine"] == "carousel"}
+        ours = {one["scenario"] for one in measured if one["engine"] == "carousel"}
         http = {"http"} if any(reason.startswith("http") for reason in kept["skipped"]) else set[str]()
-        self.assertEqual(names | http, {*SCENARIOS, START} - ({"tools"} if lacking() else set[str]()))
+        self.assertEqual(ours | http, {*names, START} - ({"tools"} if lacking() else set[str]()))
         for load in ("sync", "waiting", "end-to-end"):
             chosen = [one["values"] for one in measured if one["load"] == load]
             self.assertTrue(chosen and all(0 < one["p50_us"] <= one["p99_us"] for one in chosen), chosen)

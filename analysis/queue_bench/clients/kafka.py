@@ -15,7 +15,7 @@ from analysis.queue_bench.pacing import late_s, latency, one_by_one, stamped, ti
 PATIENCE_S: Final = 60.0
 TOPIC_S: Final = 30.0
 BATCH: Final = 10_000
-"""Messages that one call of the consumer may bring."""
+"""Messages that one call of the consumer may bring; it waits for as many, so it is never asked for more than come."""
 QUEUED: Final = 100_000
 """Librdkafka's own limit of messages under way; at it, the producer is served and tries again."""
 PAUSE_MS: Final = 10
@@ -205,7 +205,7 @@ def consume(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
     consumer.assign([TopicPartition(ask.topic, number, 0) for number in range(ask.partitions)])
     seen, deadline = 0, time.monotonic() + PATIENCE_S
     while seen < ask.count:
-        for message in consumer.consume(BATCH, 1.0):
+        for message in consumer.consume(min(BATCH, ask.count - seen), 1.0):
             assert len(_value(message)) == ask.size
             seen += 1
         _check(seen, ask.count, deadline)

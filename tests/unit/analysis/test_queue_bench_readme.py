@@ -48,5 +48,10 @@ class MarkdownTest(unittest.TestCase):
         cheap = [measured(server_cpu=0.1, pss_bytes=1.0), measured("kafka")]
         self.assertIn("All 3 goals are met", queue_markdown(figures(*cheap)))
 
+    def test_how_late_control_was(self) -> None:
+        made = [measured(scenario="http", load="http-produce", lag_ms=11.6)]
+        self.assertIn("control's loop was late by 12 ms at the most", queue_markdown(figures(*made)))
+        self.assertNotIn("late by", queue_markdown(figures(*MADE)))
+
     def test_without_other_peers_there_is_one_table(self) -> None:
         self.assertEqual(queue_markdown(figures(*MADE)).count("\n|---|"), 1)
