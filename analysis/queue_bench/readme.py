@@ -58,6 +58,5 @@ def _where(figures: Mapping[str, Any], made: Sequence[Measurement]) -> str:
     return (
         f"Medians of {figures['rounds']} rounds, quartiles in brackets. Commit {figures['commit']}, "
         f"{figures['made'][:10]}, {figures['cores']} cores, Apache Kafka 4.3, "
-        f"fdatasync {figures['fdatasync_us']:.0f} µs, no core asleep where p50 is told; the server's memory: {held}; "
-        f"start to first answer: {started}."
+        f"fdatasync {figures['fdatasync_us']:.0f} µs; the server's memory: {held}; start to first answer: {started}."
     )

@@ -8,13 +8,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
 from analysis.door_bench.accounting import cpu_times, pss_of, spent
 from analysis.door_bench.rounds import turned
-from analysis.queue_bench.awake import awake
 from analysis.queue_bench.engines import Engine
 from analysis.queue_bench.scenarios import Scenario
 
@@ -65,8 +63,7 @@ def _all_loads(scenario: Scenario, engine: Engine, number: int, part: float) -> 
 def _measure(scenario: Scenario, engine: Engine, number: int, load: str, topic: str, count: int) -> Measurement:
     servers, everything = engine.servers(), engine.everything()
     before = cpu_times(everything)
-    with awake() if load == "sync" else nullcontext():
-        told = ask(load, engine.bootstrap, topic, count, scenario.size)
+    told = ask(load, engine.bootstrap, topic, count, scenario.size)
     after = cpu_times(everything)
     if engine.servers() != servers:
         raise RuntimeError(f"{engine.name}: a server was started anew while it was measured")
