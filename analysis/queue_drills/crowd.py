@@ -12,12 +12,12 @@ from typing import Final
 from confluent_kafka import Producer
 
 from analysis.door_bench.accounting import pss_of
-from analysis.queue_bench.rounds import ask
 from analysis.queue_drills.drill import Size
 from analysis.queue_drills.engines import Engine, Start, create_topic, direct
 from analysis.queue_drills.idle import MB, idle_cpu
 from analysis.queue_drills.raw import connect, fetch, greet, has_answer
 from analysis.queue_drills.report import Limit, Report
+from analysis.queue_drills.round_trips import round_trips
 from analysis.queue_drills.starting import first_answer_s, settle
 from loadbalancer.aio.limits import raise_descriptors
 
@@ -95,10 +95,7 @@ def is_parked(connection: socket.socket) -> bool:
 
 def compare(report: Report, alone: Engine, crowded: Engine, sends: int) -> None:
     """Synchronous sends to a topic of one partition on both, in turns."""
-    pairs = [
-        tuple(ask("sync", engine.bootstrap, ONE, sends, 100)["p50_us"] for engine in (alone, crowded))
-        for _ in range(ROUNDS)
-    ]
+    pairs = [tuple(round_trips(engine, ONE, sends)["p50_us"] for engine in (alone, crowded)) for _ in range(ROUNDS)]
     ratio = statistics.median(crowded_us / alone_us for alone_us, crowded_us in pairs)
     report.limits["sync p50 over that with one"] = Limit(ratio, P50_RATIO)
     report.other["sync p50 of one, µs"] = round(statistics.median(pair[0] for pair in pairs))

@@ -9,12 +9,12 @@ from typing import Final
 from confluent_kafka import Producer
 
 from analysis.door_bench.accounting import pss_of
-from analysis.queue_bench.rounds import ask
 from analysis.queue_drills.drill import Size
 from analysis.queue_drills.engines import Engine, Start, create_topic, direct
 from analysis.queue_drills.idle import MB
 from analysis.queue_drills.raw import SMALL_WINDOW, connect, fetch, has_answer
 from analysis.queue_drills.report import Limit, Report
+from analysis.queue_drills.round_trips import round_trips
 from analysis.queue_drills.starting import settle
 
 ASKED: Final = 50 << 20
@@ -83,4 +83,4 @@ def watched(server: int) -> int:
 
 def p99_us(engine: Engine, sends: int) -> float:
     """Of synchronous sends to another partition, the median of ROUNDS."""
-    return statistics.median(ask("sync", engine.bootstrap, SMALL, sends, 100)["p99_us"] for _ in range(ROUNDS))
+    return statistics.median(round_trips(engine, SMALL, sends)["p99_us"] for _ in range(ROUNDS))
