@@ -52,12 +52,12 @@ class QueueHttp:
             call = read_call(request.method, path, request.query, request.body)
         except BadCall as error:
             return self._counted(path, refused(path, error))
-        if self._under_way >= MAX_CALLS:
-            return self._counted(path, failure(503, f"{MAX_CALLS} calls are under way"))
-        self._under_way += 1
         return self._answer(path, call)
 
     async def _answer(self, path: str, call: Call) -> Response:
+        if self._under_way >= MAX_CALLS:
+            return self._counted(path, failure(503, f"{MAX_CALLS} calls are under way"))
+        self._under_way += 1  # here, for a task that is cancelled before its first step never comes to `finally`
         try:
             calls = self._calls or (await self._opening.get(None, (None,)))[None]
             return self._counted(path, await calls.answer(call))

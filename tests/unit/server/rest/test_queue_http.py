@@ -57,6 +57,16 @@ class QueueHttpTest(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(sorted(status for status, _ in answers), [200, 503, 503])
             self.assertEqual((await self.replica.get("/topics"))[0], 200)
 
+    async def test_a_call_whose_client_goes_away_at_once_is_over(self) -> None:
+        """A task that is cancelled before its first step never runs a line of its coroutine."""
+        with mock.patch.object(queue_http, "MAX_CALLS", 1):
+            gone = self.replica.http.answer(request("GET", "/topics"))
+            assert asyncio.iscoroutine(gone)
+            going = asyncio.create_task(gone)
+            going.cancel()
+            await asyncio.gather(going, return_exceptions=True)
+            self.assertEqual((await self.replica.get("/topics"))[0], 200)
+
     async def test_metrics(self) -> None:
         self.assertEqual(self.replica.http.metrics_text(), "")
         await self.replica.get("/topics")
