@@ -240,7 +240,7 @@ class QueueCalls:
         value = told.encode_cursor(replace(cursor, writer=self.view.writer))
         offset = await self._cluster.produce(CURSORS_TOPIC, PARTITION, value, told.consumer_key(consumer_id))
         await self._follower.reached(CURSORS_TOPIC, offset + 1)
-        return self.view.won(consumer_id, cursor.sequence)
+        return self.view.won(consumer_id, offset)
 
     async def _next(self, registration: Registration, cursor: Cursor, ack: int | None, count: int) -> Step:
         """`count`: how many partitions there are to take in turn."""
