@@ -33,8 +33,8 @@ _END: Final = KafkaError._PARTITION_EOF  # pyright: ignore[reportPrivateUsage] -
 
 
 class _Demand:
-    """`reached`: all messages from `start` up to there are in `messages`. `end`: where it ends; lower than was asked for
-    if the log ends before."""
+    """`reached`: all messages from `start` up to there are in `messages`. `end`: where it ends; below what was asked
+    for if the log ends before."""
 
     def __init__(self, start: int, end: int, done: "asyncio.Future[None]") -> None:
         self.start = start

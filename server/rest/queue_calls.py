@@ -33,6 +33,9 @@ from wire.topic_names import why_not_a_name
 TRIES: Final = 5
 """How often a cursor is tried to be moved: another replica moves it only while calls change over to it."""
 
+CLOSE_S: Final = 5.0
+"""How long an end waits for the calls that were begun; their clients have gone."""
+
 
 class Step(NamedTuple):
     """What a call finds. `message` None: nothing is left. `cursor`: as it is to be afterwards."""
@@ -296,8 +299,11 @@ class QueueCalls:
         return success(sum(left), note="")
 
     async def close(self) -> None:
-        """Let calls of consumers that were begun end."""
-        await asyncio.gather(*self._consuming, return_exceptions=True)
+        """Let calls of consumers that were begun end, but not wait for a cluster that is away."""
+        if self._consuming:
+            _, late = await asyncio.wait(self._consuming, timeout=CLOSE_S)
+            for call in late:
+                call.cancel()
 
 
 class _Reading:
