@@ -44,7 +44,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A run under way. `digest`: of the file's content; `ends`: the next offset of each partition before the run."""
+    """A run under way. `digest`: of the file's lines; `ends`: the next offset of each partition before the run."""
 
     run: str
     digest: str
@@ -85,7 +85,8 @@ def _unfit(number: int, why: str) -> Incompatible:
 
 def placed(lines: Iterable[Line], names: Mapping[str, Sequence[str]]) -> list[tuple[Line, int]]:
     """Each line with its partition's number. `names` has the partitions' names by topic; `*` takes them in turn, from
-    the first. The same lines and names give the same places, however often a run begins anew."""
+    the first. The same lines and names give the same places, however often a run begins anew; where names were added
+    meanwhile, what is stored is known by its lines' numbers."""
     turns: Counter[str] = Counter()
     found: list[tuple[Line, int]] = []
     for line in lines:

@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     notices = Notices("runproduce")
     try:
         produce(arguments(argv), notices)
-    except CarouselError as error:
+    except (CarouselError, OSError) as error:
         notices.say(str(error))
         return 1
     except KeyboardInterrupt:

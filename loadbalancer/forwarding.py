@@ -33,6 +33,7 @@ _ID = re.compile(rb"[!-~]{1,%d}" % ID_LIMIT_BYTES)
 _REASONS = {
     200: b"OK",
     400: b"Bad Request",
+    403: b"Forbidden",
     404: b"Not Found",
     405: b"Method Not Allowed",
     408: b"Request Timeout",

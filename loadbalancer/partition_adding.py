@@ -63,6 +63,10 @@ class Cluster(Protocol):
         """Whether that partition turns up within a second: servers hear of new ones one after another."""
         ...
 
+    def settle(self) -> None:
+        """Return when every server has heard of what was made before this call."""
+        ...
+
     def make(self, place: Place) -> bool:
         """Make it, the topic's first or its next, and wait until it serves. False: it is there already."""
         ...
@@ -86,14 +90,16 @@ def add_partition(cluster: Cluster, topic: str, part: str) -> None:
 
 
 def sweep_names(cluster: Cluster) -> None:
-    """Take away the names of partitions that aren't there. Raises Refused, Unavailable."""
+    """Take away the names of partitions that aren't there: not at one look, since the server that is asked may not have
+    heard of a partition that was just made. Raises Refused, Unavailable."""
     kept = cluster.names()
-    if not kept:
+    void = void_places(kept, cluster.all_partitions()) if kept else []
+    if not void:
         return
-    counts = cluster.all_partitions()
-    void: dict[Place, str | None] = dict.fromkeys(void_places(kept, counts))
-    if void:
-        cluster.write_names(void)
+    cluster.settle()
+    still_void: dict[Place, str | None] = dict.fromkeys(void_places(void, cluster.all_partitions()))
+    if still_void:
+        cluster.write_names(still_void)
 
 
 def void_places(kept: Iterable[Place], counts: Mapping[str, int]) -> list[Place]:

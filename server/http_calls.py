@@ -194,7 +194,10 @@ def _number(told: Mapping[str, Any], name: str) -> int:
 
 
 def _shown(value: object) -> str:
-    shown = json.dumps(value)
+    try:
+        shown = json.dumps(value)
+    except RecursionError:  # it could just be read
+        shown = "that"
     return shown if len(shown) <= MAX_SHOWN else shown[:MAX_SHOWN] + "…"
 
 

@@ -61,10 +61,11 @@ class View:
         """The topic holds nothing more below `end`: what was there is compacted away."""
         self.positions[topic] = max(self.positions[topic], end)
 
-    def won(self, consumer_id: int, sequence: int) -> bool:
-        """Whether the record of this replica that said `sequence` counted. Ask when the view is behind that record,
-        and before this replica writes another one for the consumer."""
-        return self._won.get(consumer_id) == sequence
+    def won(self, consumer_id: int, offset: int) -> bool:
+        """Whether the record of this replica at `offset` counted. Ask when the view is behind that record, and before
+        this replica writes another one for the consumer. (Its number would not do: a record that was given up, since
+        its acknowledgment was late, may be in the log before the one of the next try, with the same number.)"""
+        return self._won.get(consumer_id) == offset
 
     def given_names(self, topic: str) -> Mapping[int, str]:
         return self.names.get(topic, NO_NAMES)
@@ -90,19 +91,19 @@ class View:
         if whose[0] == "producer":
             self._turn(whose[1], decode_turn(value))
         else:
-            self._cursor(whose[1], decode_cursor(value))
+            self._cursor(offset, whose[1], decode_cursor(value))
 
     def _turn(self, producer_id: int, turn: int | None) -> None:
         if turn is not None and turn > self.turns.get(producer_id, 0):
             self.turns[producer_id] = turn
 
-    def _cursor(self, consumer_id: int, cursor: Cursor | None) -> None:
+    def _cursor(self, offset: int, consumer_id: int, cursor: Cursor | None) -> None:
         last = self.cursors.get(consumer_id)
         if cursor is None or (last is not None and cursor.sequence <= last.sequence):
             return
         self.cursors[consumer_id] = cursor
         if cursor.writer == self.writer:
-            self._won[consumer_id] = cursor.sequence
+            self._won[consumer_id] = offset
 
     def _name(self, offset: int, key: bytes | None, value: bytes | None) -> None:
         place = decode_name_key(key)

@@ -29,7 +29,10 @@ CONSUMERS_TOPIC: Final = "__carousel_consumers"
 CURSORS_TOPIC: Final = "__carousel_cursors"
 NAMES_TOPIC: Final = "__carousel_names"
 TOPICS: Final = (PRODUCERS_TOPIC, CONSUMERS_TOPIC, CURSORS_TOPIC, NAMES_TOPIC)
-TOPIC_CONFIGS: Final[Mapping[str, str]] = MappingProxyType({"cleanup.policy": "compact"})
+TOPIC_CONFIGS: Final[Mapping[str, str]] = MappingProxyType({"cleanup.policy": "compact", "segment.bytes": str(8 << 20)})
+"""The segment that is being written is not compacted, and a replica reads all of it at its first call: 8 MiB are some
+40 000 moves of cursors, which take it a second; Kafka's 1 GiB would take it minutes. (`__consumer_offsets` is kept so
+too, with 100 MiB: offsets are committed less often than messages are consumed one by one.)"""
 TOPIC_PARTITIONS: Final = 1
 TOPIC_REPLICATION: Final = -1
 """The cluster's default, which suits one server as well as three."""
@@ -40,6 +43,9 @@ MAX_NAME: Final = 100
 """The longest name of a partition: as text it stands in each answer."""
 EVERY: Final = "*"
 """All partitions in turn."""
+
+MAX_DIGITS: Final = 10
+"""Of a partition's number, which is an int32; Python refuses to read numbers of some thousand digits."""
 
 VERSION: Final = 1
 NO_ENDS: Final[Mapping[int, int]] = MappingProxyType({})
@@ -325,9 +331,13 @@ def _offsets(told: object) -> dict[int, int] | None:
     if not isinstance(told, dict):
         return None
     pairs = cast("dict[str, Any]", told).items()
-    if not all(text.isascii() and text.isdigit() and _is_count(offset) for text, offset in pairs):
+    if not all(_is_number(text) and _is_count(offset) for text, offset in pairs):
         return None
     return {int(text): offset for text, offset in pairs}
+
+
+def _is_number(text: str) -> bool:
+    return len(text) <= MAX_DIGITS and text.isascii() and text.isdigit()
 
 
 def _place(told: object) -> tuple[int, int] | None:

@@ -53,11 +53,13 @@ class Kept:
 
     def write(self, content: dict[str, Any]) -> None:
         """All of it or nothing, synced."""
-        beside = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        beside = self.path.with_name(f".{self.path.name}.new")  # one name, as one process holds it: kills leave one
         fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
-            os.write(fd, json.dumps(content).encode() + b"\n")
+            rest = json.dumps(content).encode() + b"\n"
+            while rest:
+                rest = rest[os.write(fd, rest) :]
             os.fsync(fd)
             beside.rename(self.path)
         except BaseException:
@@ -66,6 +68,7 @@ class Kept:
             raise
         os.close(self._fd)
         self._fd = fd
+        _sync_names(self.path.parent)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -77,3 +80,12 @@ class Kept:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _sync_names(directory: Path) -> None:
+    """A rename is a change of its directory."""
+    fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

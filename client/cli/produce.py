@@ -5,6 +5,7 @@ acknowledged is named. With `--state` the run can be repeated after a kill (see 
 """
 
 import json
+import os
 import secrets
 import sys
 import time
@@ -84,7 +85,7 @@ def opened(file: Path) -> Generator[BinaryIO]:
 
 def _size(source: BinaryIO) -> int | None:
     """Of a file; None for what has no end in sight."""
-    return Path(f"/proc/self/fd/{source.fileno()}").stat().st_size or None
+    return os.fstat(source.fileno()).st_size or None
 
 
 @contextmanager

@@ -45,8 +45,16 @@ EXITS: Final = (
 )
 Json = Annotated[bool, typer.Option("--json", help="For programs")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask")]
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the program itself, with status 1."""
+        raise BrokenPipeError
+
+
 # Tables are made to fit 80 columns. Where names are long the terminal wraps the line, so that no word is cut.
-console = Console(highlight=False, width=1000)
+console = _Console(highlight=False, width=1000)
 
 
 class Failed(Exception):
@@ -181,7 +189,11 @@ def be_sure(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise Misused(f"{question} Say so by --yes")
-    if input(f"{question} [y/N] ").strip().lower() not in ("y", "yes"):
+    try:
+        agreed = input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        agreed = False
+    if not agreed:
         raise Failed("nothing was changed")
 
 

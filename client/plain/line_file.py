@@ -31,7 +31,9 @@ class LineFile:
 
     def append(self, lines: bytes) -> None:
         """Writes them to the end; who reads the file sees them now."""
-        self._file.write(lines)
+        rest = memoryview(lines)
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
     def record(self, record: Record) -> None:
         """Keeps this record, with the file's present length in place of `size_bytes`."""

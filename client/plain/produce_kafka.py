@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -100,19 +101,22 @@ def _acknowledged(futures: Iterable[Future[Sent]], notices: Notices) -> None:
 
 
 def _begun(admin: Admin, work: Sequence[Placed], path: Path) -> Begun:
-    """The run that these lines belong to: the one that was under way with them, else a new one, written down."""
-    digest = hashlib.sha256(repr(work).encode()).hexdigest()
+    """The run that these lines belong to: the one that was under way with them, else a new one, written down. It is the
+    same run when partitions were added since, and `*` means others: their ends are written down, too."""
+    digest = hashlib.sha256(repr([line for line, _ in work]).encode()).hexdigest()
     before = decode_begun(path.read_bytes()) if path.exists() else None
-    if before is not None and before.digest == digest:
+    if before is None or before.digest != digest:
+        before = Begun(uuid.uuid4().hex, digest, {})
+    places = {(line.topic, number) for line, number in work} - before.ends.keys()
+    if not places:
         return before
-    places = {(line.topic, number) for line, number in work}
     ends = {
         (topic, number): one.next
         for topic in {topic for topic, _ in places}
         for number, one in admin.offsets(topic).items()
         if (topic, number) in places
     }
-    begun = Begun(uuid.uuid4().hex, digest, ends)
+    begun = replace(before, ends={**ends, **before.ends})
     replace_file(path, encode_begun(begun))
     return begun
 

@@ -47,7 +47,7 @@ from loadbalancer.spawn.container_self import is_beside_replicas
 from loadbalancer.spawn.fake import FakeRuntime
 from loadbalancer.spawn.link import Link
 from loadbalancer.spawn.process import ProcessOptions, ProcessRuntime
-from loadbalancer.spawn.queue_env import front_door, queue_env
+from loadbalancer.spawn.queue_env import queue_env, told_to_clients
 from loadbalancer.spawn.static import StaticRuntime
 from wire.aio.service import Service
 from wire.cluster import Image
@@ -260,7 +260,8 @@ class Assembly:
             shown = f"{address[0]}:{address[1]}" if address else None
             replica["queue_address"] = shown
             addresses += [shown] if shown else []
-        return {"bootstrap": front_door(self._paths.ports) or ",".join(addresses), **queue.queue.view()}
+        told = told_to_clients(self.settings, self._paths) or ",".join(addresses)
+        return {"bootstrap": told, **queue.queue.view()}
 
     def replicas(self) -> dict[str, Any]:
         return self.controller.fleet.replicas()

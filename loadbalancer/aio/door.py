@@ -25,6 +25,7 @@ from loadbalancer.counters import ADMIN, NOBODY, PROXY, QUEUE, Counters
 from loadbalancer.door_settings import DoorSettings
 from loadbalancer.forwarded import Trust
 from loadbalancer.forwarding import CONTINUE, failure, own_answer, request_to_control, request_to_replica, settle_id
+from loadbalancer.guard import FOREIGN_PAGE, Caller, is_foreign_page
 from loadbalancer.hashes import key_of
 from loadbalancer.hedging import HedgeDelay
 from loadbalancer.known_head import DRAWN, KnownHead, known_head
@@ -123,7 +124,7 @@ class Door:
         if client.proxy:
             self._serve_proxy(client, head, request_id, given, raw)
         else:
-            self._not_here(client, head, request_id, "only the admin API is here")
+            self._refuse(client, head, request_id, 404, "only the admin API is here")
 
     def _serve_ours(self, client: Client, head: RequestHead, request_id: bytes, given: bool) -> bool:
         """Whether the path is control's or the queue's. Where these have a port of their own, /rep and the like are
@@ -133,7 +134,7 @@ class Door:
         queue_admin = self._has_queue and is_queue_admin(target)
         if not client.admin:
             if queue_call or queue_admin:
-                self._not_here(client, head, request_id, "the queue's paths are at the admin port")
+                self._refuse(client, head, request_id, 404, "the queue's paths are at the admin port")
             return queue_call or queue_admin
         if queue_call:
             self._serve_queue(client, head, request_id, given)
@@ -143,9 +144,9 @@ class Door:
             return False
         return True
 
-    def _not_here(self, client: Client, head: RequestHead, request_id: bytes, reason: str) -> None:
+    def _refuse(self, client: Client, head: RequestHead, request_id: bytes, status: int, reason: str) -> None:
         close = self._ends(head)
-        self._answer(client, head, request_id, self.failure(404, reason, request_id, close), close)
+        self._answer(client, head, request_id, self.failure(status, reason, request_id, close), close)
 
     def serve_known(self, client: Client, known: KnownHead, request_id: bytes, data: bytes) -> None:
         """The request that is `data` has come, whole, with a head that `known` has recognised."""
@@ -178,7 +179,11 @@ class Door:
             self.replicas.first_try(exchange)
 
     def _serve_queue(self, client: Client, head: RequestHead, request_id: bytes, given: bool) -> None:
-        """A call of the queue's HTTP interface, to the replica that its consumer's id hashes to, else to any."""
+        """A call of the queue's HTTP interface, to the replica that its consumer's id hashes to, else to any. Each
+        changes something or reads somebody's messages, so none is a foreign page's, as for control's (guard.py)."""
+        if is_foreign_page(_caller(head)):
+            self._refuse(client, head, request_id, FOREIGN_PAGE.status, FOREIGN_PAGE.message)
+            return
         if self._rate_wait_s is not None and self._refused_for_now(client, head, request_id, whole=False):
             return
         kept = request_to_replica(head, request_id, given, b"replica")
@@ -352,3 +357,12 @@ class Door:
 
 def has_body(head: RequestHead) -> bool:
     return bool(head.content_length) or head.chunked
+
+
+def _caller(head: RequestHead) -> Caller:
+    """As far as it says whether it is a page."""
+    return Caller(_text(head.get(b"host")), _text(head.get(b"origin")), _text(head.get(b"sec-fetch-site")))
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

@@ -95,11 +95,26 @@ def _kept(settings: Settings, paths: Paths, cluster: str) -> dict[str, object]:
 
 
 def _warnings(settings: Settings) -> tuple[str, ...]:
-    beyond = settings.bind not in ("localhost", "::1") and not settings.bind.startswith("127.")
-    if beyond and not settings.admin_token:
-        return (f"--bind {settings.bind} is beyond loopback and there is no --admin-token: "
-                "changing calls are taken from loopback only",)  # fmt: skip
-    return ()
+    told = [_deaf(settings)] if settings.runtime == "docker" and settings.has_queue_http else []
+    if not _is_loopback(settings.bind) and not settings.admin_token:
+        told.append(f"--bind {settings.bind} is beyond loopback and there is no --admin-token: "
+                    "changing calls are taken from loopback only")  # fmt: skip
+    return tuple(filter(None, told))
+
+
+def _is_loopback(address: str) -> bool:
+    return address in ("localhost", "::1") or address.startswith("127.")
+
+
+def _deaf(settings: Settings) -> str:
+    """Why control does not hear servers in containers, which ask it by HTTP to make topics; "" if it does."""
+    if _is_loopback(settings.bind):
+        why = f"--bind {settings.bind} is out of the containers' reach"
+    elif settings.accept_proxy_protocol and settings.admin_port is None:
+        why = "--accept-proxy-protocol without --admin-port shuts the servers out, too"
+    else:
+        return ""
+    return f"{why}: a producer that registers over HTTP can't have its topic or partition made"
 
 
 def run(flags: dict[str, str]) -> NoReturn:

@@ -20,6 +20,7 @@ from wire import http_queue
 CALL_S: Final = 10.0
 """For one question; most are answered in milliseconds."""
 APPEARS_S: Final = 1.0
+"""In which every server hears of a partition: they do one after another, within some milliseconds."""
 SERVES_S: Final = 5.0
 """From a partition's making until its leader serves: our servers answer only then, others soon after."""
 LOOK_S: Final = 0.02
@@ -71,6 +72,7 @@ class KafkaCluster:
         self._common = common
         self._names: dict[Place, str] = {}
         self._read_to = 0
+        self._had_names = False
 
     def close(self) -> None:
         """End its threads and connections, those of the clients that nobody refers to any more."""
@@ -87,6 +89,9 @@ class KafkaCluster:
 
     def appears(self, place: Place) -> bool:
         return self._appears(place, APPEARS_S)
+
+    def settle(self) -> None:
+        time.sleep(APPEARS_S)
 
     def _appears(self, place: Place, timeout_s: float) -> bool:
         """Whether it has a leader in time."""
@@ -129,7 +134,7 @@ class KafkaCluster:
     # --- names -----------------------------------------------------------------------------------------------
 
     def names(self) -> Mapping[Place, str]:
-        if not self.partitions(http_queue.NAMES_TOPIC):
+        if not self._has_names():
             self._forget()
             return self._names
         _, end = _tried(lambda: self._consumer.get_watermark_offsets(TopicPartition(*NAMES), CALL_S))
@@ -138,6 +143,12 @@ class KafkaCluster:
         if end > self._read_to:
             self._read()
         return self._names
+
+    def _has_names(self) -> bool:
+        """Whether the topic is there. A server may answer from Metadata that is older than what we know."""
+        found = self.partitions(http_queue.NAMES_TOPIC) > 0 or (self._had_names and self.appears(NAMES))
+        self._had_names = found
+        return found
 
     def _forget(self) -> None:
         self._names, self._read_to = {}, 0
@@ -174,6 +185,7 @@ class KafkaCluster:
         """They are read back with the next `names`."""
         if not self.partitions(http_queue.NAMES_TOPIC):
             self._create(_names_topic())
+        self._had_names = True
         if self._producer is None:
             self._producer = Producer({**self._common, **WRITING})
         errors: list[Any] = []

@@ -25,6 +25,7 @@ OPERATORS: Final[Mapping[int, str]] = {401: "The admin token is missing or wrong
 """Beside these, of calls that are the operator's."""
 PAGES: Final[Mapping[int, str]] = {403: "A web page of another origin may not do this"}
 _STRING: Final[Json] = {"type": "string"}
+_STRING_OR_NULL: Final[Json] = {"type": ["string", "null"]}
 _COUNT: Final[Json] = {"type": "integer", "minimum": 0}
 _ID: Final[Json] = {"anyOf": [{**_COUNT, "maximum": 10**15}, {"type": "string", "pattern": "^[0-9]{1,15}$"}]}
 
@@ -116,7 +117,7 @@ def _success(message: Json, **more: Json) -> Json:
 def queue_schemas() -> Json:
     topic: Json = {"type": "string", "pattern": f"^[a-zA-Z0-9._-]{{1,{MAX_LENGTH}}}$"}
     part: Json = {"type": "string", "pattern": f"^[!-)+,./0-9;-?A-wy-{{}}~]{{1,{http_queue.MAX_NAME}}}$"}
-    parts: Json = {"type": "object", "additionalProperties": _STRING}
+    parts: Json = {"type": "object", "additionalProperties": _STRING_OR_NULL}  # while one has no leader
     return {
         FAULT: _object({"message": _STRING, "topic": _STRING, "status": {"const": http_queue.FAILURE}}, "topic"),
         "QueueText": _success(_STRING),
@@ -124,7 +125,7 @@ def queue_schemas() -> Json:
         "QueueNames": _success({"type": "array", "items": _STRING}),
         "QueueTopics": _success({"type": "object", "additionalProperties": parts}),
         "QueueSize": _success(_COUNT, note=_STRING),
-        "QueueMessage": _success(_STRING, topic=_STRING, offset=_COUNT),
+        "QueueMessage": _success(_STRING_OR_NULL, topic=_STRING, offset=_COUNT),
         "QueuePart": _object({"topic": topic, "part": part}),
         "QueueRegister": _object({"topic": topic, "part": part}, "part"),
         "QueueProduce": _object({"producer_id": _ID, "message": _STRING}),

@@ -79,6 +79,15 @@ def _control_http(settings: Settings, paths: Paths) -> str:
     return f"http://{control_host(settings)}:{port}"
 
 
+def told_to_clients(settings: Settings, paths: Paths) -> str | None:
+    """The same, as clients outside are told it (GET /admin/cluster): where containers' ports have been opened to other
+    machines, by the name by which the servers behind it tell theirs."""
+    found, host = front_door(paths.ports), settings.queue_advertised_host
+    if found is None or settings.runtime != "docker" or host == Settings.model_fields["queue_advertised_host"].default:
+        return found
+    return f"{host}:{found.rpartition(':')[2]}"
+
+
 def front_door(ports: Path) -> str | None:
     """HOST:PORT of the port for the queue, as the supervisor has bound it; None: there is none."""
     found = _ports(ports)

@@ -27,6 +27,10 @@ class Away(BadCall):
         super().__init__(503, f"the queue does not answer: {what}")
 
 
+class Emptied(Away):
+    """The internal topics aren't those that were read: what is known of them is to be forgotten."""
+
+
 class NoTopic(BadCall):
     """The topic or the partition isn't there."""
 

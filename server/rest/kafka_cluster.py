@@ -4,6 +4,7 @@ Importing this costs some 20 MB and threads: it is imported when the first call 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -117,6 +118,8 @@ class KafkaCluster:
             except Away:
                 if left_s < AGAIN_S:
                     raise
+                with contextlib.suppress(Away):
+                    await self.metadata()  # else a leader that has left for good is asked for a quarter of an hour
             except NoTopic:
                 if loop.time() > began + NEW_S:
                     raise

@@ -31,6 +31,7 @@ class KafkaFollower:
         self._told = told
         self._loop = asyncio.get_running_loop()
         self._is_ending = False
+        self._applied = threading.Semaphore(0)
         self._thread = threading.Thread(target=self._poll, name="http-queue-follower", daemon=True)
         self._thread.start()
 
@@ -55,8 +56,18 @@ class KafkaFollower:
         return [record for record in records if record is not None]
 
     def _hand_over(self, records: Sequence[Record]) -> None:
-        if records and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._told, records)
+        """The next are polled when these are applied, or all of a long log would wait in the loop."""
+        if not records or self._loop.is_closed():
+            return
+        self._loop.call_soon_threadsafe(self._apply, records)
+        while not self._applied.acquire(timeout=POLL_S) and not self._is_ending:
+            pass
+
+    def _apply(self, records: Sequence[Record]) -> None:
+        try:
+            self._told(records)
+        finally:
+            self._applied.release()
 
     async def close(self) -> None:
         self._is_ending = True

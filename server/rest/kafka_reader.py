@@ -33,7 +33,8 @@ _END: Final = KafkaError._PARTITION_EOF  # pyright: ignore[reportPrivateUsage] -
 
 
 class _Demand:
-    """`reached`: all messages from `start` up to there are in `messages`."""
+    """`reached`: all messages from `start` up to there are in `messages`. `end`: where it ends; below what was asked
+    for if the log ends before."""
 
     def __init__(self, start: int, end: int, done: "asyncio.Future[None]") -> None:
         self.start = start
@@ -49,6 +50,9 @@ class _Demand:
         return full or self.reached >= self.end
 
     def take(self, message: Message) -> None:
+        """One below `start` wasn't asked for: the log is another one, which librdkafka begins to read anew."""
+        if message.offset < self.start:
+            return
         self.messages.append(message)
         self.size_bytes += MESSAGE_BYTES + len(message.value or b"")
         self.reached = message.offset + 1
@@ -83,7 +87,7 @@ class KafkaReader:
             under_way = self._demands.get(partition)
             demand = self._begin(partition, offset, end) if under_way is None else under_way
             await self._wait(partition, demand)
-            if demand.start <= offset <= demand.reached and demand.reached >= end and demand is not under_way:
+            if demand is not under_way and demand.reached >= demand.end:
                 return self._windows.find(partition, offset)
 
     async def _look_at(self, topic: str) -> None:

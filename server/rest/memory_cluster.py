@@ -123,7 +123,8 @@ class MemoryCluster:
             return
         records: list[Record] = []
         for topic, position in self._following.items():
-            log = self.topics.logs[topic][0]
+            log = self.topics.logs.get(topic, [[]])[0]
+            position = position if position <= len(log) else 0  # it was made anew
             records += [Record(topic, at, *log[at]) for at in range(position, len(log))]
             self._following[topic] = len(log)
         self._told(records)

@@ -7,7 +7,8 @@ topic's end; a cursor is moved by a record that names the state it follows, and 
 turned out to be the one that counts.
 
 Calls of one consumer are carried out one after another. One that was begun goes on when its client goes away: its
-cursor may have been moved already, and the next call must not begin before that is known.
+cursor may have been moved already, and the next call must not begin before that is known. One that still waits for its
+turn then never begins: it would take a message that nobody gets.
 """
 
 import asyncio
@@ -31,6 +32,9 @@ from wire.topic_names import why_not_a_name
 
 TRIES: Final = 5
 """How often a cursor is tried to be moved: another replica moves it only while calls change over to it."""
+
+CLOSE_S: Final = 5.0
+"""How long an end waits for the calls that were begun; their clients have gone."""
 
 
 class Step(NamedTuple):
@@ -179,7 +183,9 @@ class QueueCalls:
 
     async def _consume(self, consumer_id: int, ack: int | None) -> Response:
         registration = await self._consumer(consumer_id)
-        consuming = asyncio.create_task(self._in_line(consumer_id, registration, ack))
+        lock = self._locks.setdefault(consumer_id, asyncio.Lock())
+        await lock.acquire()
+        consuming = asyncio.create_task(self._begun(lock, consumer_id, registration, ack))
         self._consuming.add(consuming)
         consuming.add_done_callback(self._consuming.discard)
         return await asyncio.shield(consuming)
@@ -193,11 +199,15 @@ class QueueCalls:
             self._cluster.forget(registration.topic)
         return registration
 
-    async def _in_line(self, consumer_id: int, registration: Registration, ack: int | None) -> Response:
-        lock = self._locks.setdefault(consumer_id, asyncio.Lock())
-        async with lock:
+    async def _begun(
+        self, lock: asyncio.Lock, consumer_id: int, registration: Registration, ack: int | None
+    ) -> Response:
+        """`lock`, which is held, is released at the end."""
+        try:
             names = await self._names_of(registration)
             return await self._consume_next(consumer_id, registration, ack, names)
+        finally:
+            lock.release()
 
     async def _names_of(self, registration: Registration) -> Mapping[int, str]:
         """Of the partitions that are its consumer's."""
@@ -233,7 +243,7 @@ class QueueCalls:
         value = told.encode_cursor(replace(cursor, writer=self.view.writer))
         offset = await self._cluster.produce(CURSORS_TOPIC, PARTITION, value, told.consumer_key(consumer_id))
         await self._follower.reached(CURSORS_TOPIC, offset + 1)
-        return self.view.won(consumer_id, cursor.sequence)
+        return self.view.won(consumer_id, offset)
 
     async def _next(self, registration: Registration, cursor: Cursor, ack: int | None, count: int) -> Step:
         """`count`: how many partitions there are to take in turn."""
@@ -289,8 +299,11 @@ class QueueCalls:
         return success(sum(left), note="")
 
     async def close(self) -> None:
-        """Let calls of consumers that were begun end."""
-        await asyncio.gather(*self._consuming, return_exceptions=True)
+        """Let calls of consumers that were begun end, but not wait for a cluster that is away."""
+        if self._consuming:
+            _, late = await asyncio.wait(self._consuming, timeout=CLOSE_S)
+            for call in late:
+                call.cancel()
 
 
 class _Reading:

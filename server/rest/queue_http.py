@@ -1,7 +1,8 @@
 """The plain HTTP interface of the queue in a server: which requests are its own, and its start at the first of them.
 
 A server that nobody calls so pays nothing: librdkafka is imported, and the internal topics are made, read and followed
-when the first call comes. A start that fails is tried again with the next call.
+when the first call comes. A start that fails is tried again with the next call; and where the cluster turns out to have
+been emptied, all that was known of it is forgotten, and the next call starts anew.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ from server.exposition import family, labels
 from server.http_calls import BadCall, Call, failure, read_call, refused
 from server.http_paths import PATHS
 from server.http_view import View
-from server.rest.cluster import Away, Cluster
+from server.rest.cluster import Away, Cluster, Emptied
 from server.rest.control_http import Control, ControlHttp, NoControl
 from server.rest.flights import Flights
 from server.rest.queue_calls import QueueCalls
@@ -39,6 +40,7 @@ class QueueHttp:
         self._cluster: Cluster | None = None
         self._calls: QueueCalls | None = None
         self._opening = Flights[None, None, QueueCalls](self._open)
+        self._ending: set[asyncio.Task[None]] = set()
         self._under_way = 0
         self.counts: Counter[tuple[str, int]] = Counter()
         """Answers by path and status."""
@@ -52,19 +54,29 @@ class QueueHttp:
             call = read_call(request.method, path, request.query, request.body)
         except BadCall as error:
             return self._counted(path, refused(path, error))
-        if self._under_way >= MAX_CALLS:
-            return self._counted(path, failure(503, f"{MAX_CALLS} calls are under way"))
-        self._under_way += 1
         return self._answer(path, call)
 
     async def _answer(self, path: str, call: Call) -> Response:
+        if self._under_way >= MAX_CALLS:
+            return self._counted(path, failure(503, f"{MAX_CALLS} calls are under way"))
+        self._under_way += 1  # here, for a task that is cancelled before its first step never comes to `finally`
+        calls: QueueCalls | None = None
         try:
             calls = self._calls or (await self._opening.get(None, (None,)))[None]
             return self._counted(path, await calls.answer(call))
         except BadCall as error:
+            if isinstance(error, Emptied) and calls is self._calls:
+                self._forget()
             return self._counted(path, failure(error.status, error.message))
         finally:
             self._under_way -= 1
+
+    def _forget(self) -> None:
+        """Other calls may be under way with what is forgotten."""
+        ending = asyncio.create_task(_end(self._calls, self._cluster))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
+        self._calls = self._cluster = None
 
     def _counted(self, path: str, response: Response) -> Response:
         self.counts[path, response.status] += 1
@@ -88,10 +100,14 @@ class QueueHttp:
     async def close(self) -> None:
         """Behind the last call."""
         self._opening.close()
-        if self._calls is not None:
-            await self._calls.close()
-        if self._cluster is not None:
-            await self._cluster.close()
+        await asyncio.gather(_end(self._calls, self._cluster), *self._ending)
+
+
+async def _end(calls: QueueCalls | None, cluster: Cluster | None) -> None:
+    if calls is not None:
+        await calls.close()
+    if cluster is not None:
+        await cluster.close()
 
 
 async def _make_topics(cluster: Cluster) -> None:

@@ -7,11 +7,15 @@ from itertools import count
 from typing import Final
 
 from server.http_view import View
-from server.rest.cluster import ASK_S, Away, Cluster, Record
+from server.rest.cluster import ASK_S, Away, Cluster, Emptied, NoTopic, Record
 from wire.http_queue import TOPICS
 
 PARTITION: Final = 0
 """An internal topic's only one."""
+
+BACK_S: Final = 0.5
+"""Where a topic ends before what was read of it, it may be another one, of which the follower will hear."""
+PAUSE_S: Final = 0.05
 
 Waiting = tuple[int, int, "asyncio.Future[None]"]
 """Until which offset; a number that makes no two alike; who."""
@@ -25,20 +29,37 @@ class ViewFollower:
         self._cluster = cluster
         self._waiting: dict[str, list[Waiting]] = {topic: [] for topic in TOPICS}
         self._numbers = count()
+        self._is_anew = False
+        """Whether a topic was told from a place before what was read: librdkafka begins anew where a log is another."""
 
     def start(self) -> None:
         self._cluster.follow(TOPICS, self._told)
 
     async def caught_up(self, *topics: str) -> None:
-        """Return when the view holds all that was acknowledged before this call. Raises Away."""
+        """Return when the view holds all that was acknowledged before this call. Raises Away, Emptied."""
         if len(topics) == 1:
             await self._caught_up(topics[0])
         else:
             await asyncio.gather(*[self._caught_up(topic) for topic in topics])
 
     async def _caught_up(self, topic: str) -> None:
-        ends = await self._cluster.ends(topic, (PARTITION,))
-        await self.reached(topic, ends[PARTITION])
+        await self.reached(topic, await self._end(topic))
+
+    async def _end(self, topic: str) -> int:
+        """Raises Away, Emptied."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + BACK_S
+        while True:
+            known = self.view.positions[topic]
+            try:
+                end = (await self._cluster.ends(topic, (PARTITION,)))[PARTITION]
+            except NoTopic:
+                raise Emptied(f"{topic} was deleted") from None
+            if self._is_anew:
+                raise Emptied(f"{topic} was made anew")
+            if end >= known or loop.time() >= deadline:
+                return end
+            await asyncio.sleep(PAUSE_S)
 
     async def reached(self, topic: str, end: int) -> None:
         """Return when the view holds all records below `end`. Raises Away."""
@@ -55,6 +76,7 @@ class ViewFollower:
     def _told(self, records: Sequence[Record]) -> None:
         view = self.view
         for topic, offset, key, value, is_end in records:
+            self._is_anew = self._is_anew or offset < view.positions[topic]
             if is_end:
                 view.reach(topic, offset)
             else:

@@ -19,7 +19,7 @@ class FakeCluster:
         return self.late.get(topic, self.topics.get(topic, 0))
 
     def all_partitions(self) -> Mapping[str, int]:
-        return self.topics
+        return {**self.topics, **self.late}
 
     def names(self) -> Mapping[Place, str]:
         return dict(self.log)
@@ -36,6 +36,9 @@ class FakeCluster:
     def appears(self, place: Place) -> bool:
         self.late.clear()
         return place[1] < self.topics.get(place[0], 0)
+
+    def settle(self) -> None:
+        self.late.clear()
 
     def make(self, place: Place) -> bool:
         topic, number = place

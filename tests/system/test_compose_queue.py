@@ -11,8 +11,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 from support.compose import compose, eventually, some_commands
+from support.http_queue import HttpQueue, fine, got
 
 from analysis.composed import REPLICAS, Composed
+from wire.http_queue import TESTS_PASSED
 
 TOPIC = "orders"
 PARTITIONS = 6
@@ -113,6 +115,24 @@ class TestComposedQueue(unittest.TestCase):
                 ended.add(message.partition())
         consumer.close()
         return found
+
+    def test_the_plain_http_interface(self) -> None:
+        """Its servers ask control in another container, and each other by the network's names."""
+        queue = HttpQueue([f"127.0.0.1:{port}" for port in (self.composed.port, self.composed.second_port)])
+        self.assertEqual(queue.patiently(lambda: queue.get("/topics")), fine({}))
+        for number, part in enumerate(("P1", "left")):
+            self.assertEqual(queue.post("/producer/register", topic="T1", part=part), fine(number))
+        self.assertEqual(queue.post("/consumer/register", topic="T1"), fine(0))
+        for number, part in enumerate(("P1", "left")):
+            self.assertEqual(queue.produce(number, "x"), [fine(f"T1x{part}:Success")])
+            self.assertEqual(queue.consume(0), got("x", "T1", part, 0))
+        names = self.composed.names()
+        self.assertEqual(queue.get("/brokers"), fine(names))
+        self.assertLessEqual(set(queue.get("/topics")[1]["message"]["T1"].values()), set(names))
+        status, answer = queue.get("/brokers/test", broker_name=names[0])
+        self.assertEqual((status, answer["message"][-len(TESTS_PASSED) :]), (200, TESTS_PASSED), answer)
+        self.composed.replicas()[names[0]].kill()
+        self.assertEqual(queue.patiently(lambda: queue.get("/size", consumer_id=0)), fine(0, note=""))
 
     def test_inside_the_network_servers_are_found_by_their_names(self) -> None:
         name, *others = self.composed.names()

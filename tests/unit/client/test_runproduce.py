@@ -60,6 +60,13 @@ class ProgramsTest(unittest.TestCase):
             self.assertEqual(status, 1)
             self.assertIn("write T1", said)
 
+    def test_a_folder_that_is_none(self) -> None:
+        (self.folder / "file").touch()
+        flags = [*self.flags("--topics", "T1:*")[:-3], str(self.folder / "file"), "--topics", "T1:*"]
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(runconsume.main(flags), 1)
+        self.assertRegex(said.getvalue(), "^runconsume: .*file.*\n$")
+
     def test_an_empty_file_is_sent_at_once(self) -> None:
         self.write("\n")
         self.assertEqual(self.run_main(runproduce, "--topics", "T1:*"), (0, ""))

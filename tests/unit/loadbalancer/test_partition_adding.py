@@ -65,6 +65,13 @@ class Adding(unittest.TestCase):
         sweep_names(self.cluster)
         self.assertEqual(self.cluster.log, {("T1", 0): "a"})
 
+    def test_a_server_that_has_not_heard_of_a_partition_is_asked_again_before_names_are_swept(self) -> None:
+        add_partition(self.cluster, "T1", "a")
+        self.cluster.log["gone", 0] = "b"
+        self.cluster.late["T1"] = 0
+        sweep_names(self.cluster)
+        self.assertEqual(self.cluster.log, {("T1", 0): "a"})
+
     def test_somebody_else_makes_the_partition_in_the_same_moment(self) -> None:
         def intrude() -> None:
             self.cluster.topics["T1"] = 2

@@ -70,6 +70,13 @@ class ReadingTest(unittest.TestCase):
                 post("/producer/produce", **told)
             self.assertEqual(caught.exception.message, reason)
 
+    def test_a_value_as_deep_as_can_be_read(self) -> None:
+        """What can just be read may be too deep to be shown."""
+        for depth in range(800, 1100):
+            body = b'{"message": "x", "producer_id": ' + b"[" * depth + b"]" * depth + b"}"
+            with self.subTest(depth=depth), self.assertRaises(BadCall):
+                read_call("POST", "/producer/produce", "", body)
+
     def test_queries(self) -> None:
         for query, reason in (
             ("", "consumer_id is missing"),

@@ -86,6 +86,8 @@ class RecordsTest(unittest.TestCase):
         self.assertIsNone(told.decode_registration(b'{"v":1,"topic":"T","partition":true}'))
         self.assertIsNone(told.decode_registration(b'{"v":1,"topic":"T","partition":null,"ends":{"a":1}}'))
         self.assertIsNone(told.decode_cursor(b'{"v":1,"sequence":1,"positions":{"0":-1},"turn":0}'))
+        long = b'{"v":1,"sequence":1,"positions":{"' + b"9" * 5000 + b'":1},"turn":0}'
+        self.assertIsNone(told.decode_cursor(long))
         self.assertIsNone(told.decode_whose(b'{"group":1}'))
         self.assertIsNone(told.decode_name(b'{"v":1,"name":""}'))
 

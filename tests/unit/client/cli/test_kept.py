@@ -66,6 +66,23 @@ class KeptTest(unittest.TestCase):
             self.assertEqual(kept.read(), {"a": 1})
         self.assertEqual(list(self.directory.iterdir()), [self.path])
 
+    def test_a_disk_that_takes_it_piece_by_piece(self) -> None:
+        """A disk that is nearly full takes a part without a word; the rest fails, or fits by then."""
+        wrote = os.write
+        with Kept(self.path) as kept, mock.patch("client.cli.kept.os.write", lambda fd, data: wrote(fd, data[:5])):
+            kept.write({"a": "long enough"})
+            self.assertEqual(kept.read(), {"a": "long enough"})
+
+    def test_the_name_is_synced_too(self) -> None:
+        """Who sends lines only after the state is kept must find it after a power cut."""
+        synced: list[int] = []
+        with (
+            Kept(self.path) as kept,
+            mock.patch("client.cli.kept.os.fsync", lambda fd: synced.append(os.fstat(fd).st_ino)),
+        ):
+            kept.write({})
+        self.assertEqual(synced, [self.path.stat().st_ino, self.directory.stat().st_ino])
+
 
 if __name__ == "__main__":
     unittest.main()

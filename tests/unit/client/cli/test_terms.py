@@ -41,15 +41,16 @@ class EndTest(unittest.TestCase):
         self.assertEqual((ended.exception.exit_code, signal.getsignal(signal.SIGTERM)), (143, before))
 
     def test_a_reader_that_went_is_no_error(self) -> None:
-        for flushed in (True, False):
-            self.went(flushed)
+        for said in ("print('x' * 100, flush=True)", "print('x' * 100)", "console.print('x' * 100)"):
+            with self.subTest(said):
+                self.went(said)
 
-    def went(self, flushed: bool) -> None:
+    def went(self, said: str) -> None:
         code = (
-            "import os, sys\nfrom client.cli.terms import ending_clean\nimport typer\n"
+            "import os, sys\nfrom client.cli.terms import console, ending_clean\nimport typer\n"
             "os.close(1); r, w = os.pipe(); os.close(r); os.dup2(w, 1)\n"
             "app = typer.Typer()\n@app.command()\ndef run():\n"
-            f"    with ending_clean():\n        print('x' * 100, flush={flushed})\napp()"
+            f"    with ending_clean():\n        {said}\napp()"
         )
         done = subprocess.run([sys.executable, "-c", code], stderr=subprocess.PIPE, check=False, timeout=30)
         self.assertEqual((done.returncode, done.stderr), (141, b""))
@@ -69,8 +70,8 @@ class OptionsTest(unittest.TestCase):
         with mock.patch("sys.stdin", io.StringIO()), self.assertRaisesRegex(Misused, "Delete.? Say so by --yes"):
             be_sure("Delete?", False)
         with mock.patch("sys.stdin.isatty", return_value=True, create=True):
-            for answer, agreed in (("y", True), ("", False)):
-                with mock.patch("builtins.input", return_value=answer):
+            for answer, agreed in (("y", True), ("", False), (EOFError, False)):
+                with mock.patch("builtins.input", side_effect=[answer]):
                     if agreed:
                         be_sure("Delete?", False)
                     else:

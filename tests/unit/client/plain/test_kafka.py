@@ -203,6 +203,19 @@ class ProduceTest(KafkaCase):
         self.assertIn("takes up the run before: 2 of 4 lines are stored already", self.out.getvalue())
         self.assertFalse(self.record.exists())
 
+    def test_a_run_is_taken_up_whatever_partitions_were_added_meanwhile(self) -> None:
+        """`*` has other turns with them; each line is there once all the same, after any number of kills."""
+        for partition in (2, 3):
+            self.slept = unittest.mock.Mock()
+            self.slept.append.side_effect = KeyboardInterrupt
+            with self.assertRaises(KeyboardInterrupt):
+                self.produce(0.5)
+            self.cluster.store("T1", b"of somebody else", partition=partition)
+        self.slept = []
+        self.produce()
+        ours = [value for log in self.values() for value in log if value != b"of somebody else"]
+        self.assertEqual(sorted(one or b"" for one in ours), [b"a", b"b", b"c", b"d"])
+
     def test_another_file_is_another_run(self) -> None:
         self.test_a_run_that_was_killed_is_taken_up()
         self.lines = self.lines[:1]

@@ -2,6 +2,7 @@ import shutil
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from client.consume_log import Record
 from client.errors import ConfigError
@@ -55,6 +56,15 @@ class LineFileTest(unittest.TestCase):
             file.append(b"two\n")
             file.record(Record(0, {("T", 0): 2}))
             self.assertEqual(file.kept, Record(4, {("T", 0): 2}))
+
+    def test_a_disk_that_takes_lines_piece_by_piece(self) -> None:
+        """A disk that is nearly full takes a part without a word."""
+        with LineFile(self.path) as file:
+            whole = file._file
+            file._file = mock.Mock(**{"write.side_effect": lambda lines: whole.write(lines[:3])})
+            file.append(b"one\ntwo\n")
+            file._file = whole
+            self.assertEqual(self.path.read_bytes(), b"one\ntwo\n")
 
     def test_two_programs_with_one_id(self) -> None:
         with LineFile(self.path), self.assertRaisesRegex(ConfigError, "another program writes .*consumer_1.txt"):

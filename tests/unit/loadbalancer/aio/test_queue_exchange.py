@@ -96,6 +96,19 @@ class WhoAnswers(QueueCase):
         rig = await self.rig(ok, queue_http=True, proxy=False)
         self.assertEqual((await (await rig.connect()).get(b"/size?consumer_id=1"))[0], 200)
 
+    async def test_a_page_of_another_origin_is_no_client(self) -> None:
+        """Its GET of /consumer/consume would move a cursor, and its form can be JSON."""
+        rig = await self.queue_rig()
+        client = await rig.connect()
+        pages = (b"Origin: http://elsewhere.example\r\n", b"Origin: null\r\n", b"Sec-Fetch-Site: cross-site\r\n")
+        for target in CALLS:
+            for page in pages:
+                status, _, body = await client.get(target, page)
+                self.assertEqual(status, 403)
+                self.assert_failure(body, "a page of another origin may not change things")
+        self.assertEqual(sum(self.visits(rig)), 0)
+        self.assertEqual((await client.get(b"/topics", b"Sec-Fetch-Site: none\r\n"))[0], 200)
+
     async def test_no_replica(self) -> None:
         rig = await self.rig(queue_http=True)
         status, _, body = await (await rig.connect()).get(b"/topics")

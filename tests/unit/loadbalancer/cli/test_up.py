@@ -43,6 +43,17 @@ class Settling(unittest.TestCase):
         with self.assertRaisesRegex(BadSetting, "leaves no room"):
             settle({**self.flags, "queue_port": "65535", "queue_server_ports": "1"})
 
+    def test_servers_in_containers_that_can_not_ask_control(self) -> None:
+        def said(**flags: str) -> str:
+            return " ".join(settle({**self.flags, "runtime": "docker", "cluster_id": "c", **flags}).warnings)
+
+        self.assertIn("--bind 127.0.0.1 is out of the containers' reach: a producer", said())
+        self.assertEqual(said(queue="false"), "")
+        beyond = {"bind": "0.0.0.0", "admin_token": "x" * 32}
+        self.assertEqual(said(**beyond), "")
+        self.assertIn("without --admin-port shuts the servers out", said(**beyond, accept_proxy_protocol="true"))
+        self.assertEqual(said(**beyond, accept_proxy_protocol="true", admin_port="5002"), "")
+
     def test_another_cluster_is_the_queue(self) -> None:
         startup = settle({**self.flags, "queue_bootstrap": "k1:9092,k2:9092", "queue_port": "9092"})
         self.assertEqual((startup.ports, startup.optional_ports), ({"main": 5000, "second": 5001}, {}))

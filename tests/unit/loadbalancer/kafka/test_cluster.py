@@ -75,6 +75,19 @@ class Names(Case):
         self.memory.topics.clear()
         self.assertEqual(self.cluster.names(), {})
 
+    def test_a_broker_that_does_not_know_the_topic_yet_is_not_believed(self) -> None:
+        """Believed, the names that are there would be given again, and taken away from those that have them."""
+        self.cluster.write_names({("T1", 0): "a"})
+        answers = iter([{"T1": 1}, {"T1": 1}])
+        known = self.memory.metadata
+
+        def lagging(topic: str | None) -> object:
+            with mock.patch.object(self.memory, "topics", next(answers, self.memory.topics)):
+                return known(topic)
+
+        with mock.patch.object(self.memory, "metadata", lagging), mock.patch.object(module, "APPEARS_S", 1):
+            self.assertEqual(self.cluster.names(), {("T1", 0): "a"})
+
     def test_what_nobody_understands_is_passed_over(self) -> None:
         self.cluster.write_names({("T1", 0): "a"})
         log = self.memory.logs[NAMES]

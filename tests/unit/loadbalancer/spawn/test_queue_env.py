@@ -8,7 +8,7 @@ from unittest import mock
 
 from loadbalancer.settings import Paths, Settings
 from loadbalancer.spawn import queue_env as module
-from loadbalancer.spawn.queue_env import front_door, queue_env
+from loadbalancer.spawn.queue_env import front_door, queue_env, told_to_clients
 
 HTTP = {"CONTROL_HTTP", "QUEUE_CLIENT_BOOTSTRAP"}
 
@@ -72,6 +72,16 @@ class Environment(unittest.TestCase):
             self.assertIsNone(front_door(self.paths.ports))
         self.paths.ports.write_text(json.dumps({"url": "http://[::1]:5000", "queue": 9092}))
         self.assertEqual(front_door(self.paths.ports), "[::1]:9092")
+
+    def test_as_clients_on_other_machines_reach_it(self) -> None:
+        def told(**settings: Any) -> str | None:
+            return told_to_clients(Settings(state_dir=self.directory, **settings), self.paths)
+
+        self.assertIsNone(told(runtime="docker", queue_advertised_host="box"))
+        self.publish(queue=9092, main=5000)
+        self.assertEqual(told(runtime="docker", queue_advertised_host="box"), "box:9092")
+        self.assertEqual(told(runtime="docker"), "127.0.0.1:9092")
+        self.assertEqual(told(queue_advertised_host="box"), "127.0.0.1:9092")
 
 
 if __name__ == "__main__":

@@ -48,6 +48,29 @@ class KafkaFollowerTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(found, [Record("T", 0, b"k", b"v"), Record("T", 1, None, None, is_end=True)])
         consumer.close.assert_called_once()
 
+    async def test_a_long_log_is_polled_no_faster_than_it_is_applied(self) -> None:
+        polls, applied, ahead = 0, 0, 0
+        is_all = asyncio.Event()
+
+        def poll(_: float) -> mock.Mock:
+            nonlocal polls, ahead
+            ahead = max(ahead, polls - applied)
+            polls += 1
+            return polled(polls)
+
+        def told(_: Sequence[Record]) -> None:
+            nonlocal applied
+            applied += 1
+            if applied == 50:
+                is_all.set()
+
+        consumer = mock.Mock(**{"poll.side_effect": poll, "consume.return_value": []})
+        with mock.patch.object(kafka_follower, "Consumer", return_value=consumer):
+            follower = KafkaFollower("nobody", ["T"], told)
+            await asyncio.wait_for(is_all.wait(), 20)
+            await follower.close()
+        self.assertLessEqual(ahead, 1)
+
 
 if __name__ == "__main__":
     unittest.main()

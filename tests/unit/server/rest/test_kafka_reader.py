@@ -42,6 +42,22 @@ class KafkaReaderTest(unittest.IsolatedAsyncioTestCase):
         self.bunches = [[], [polled(8, KafkaError._PARTITION_EOF)]]
         self.assertIsNone(await self.reader.read(P, 3, 8))
 
+    async def test_a_log_that_ends_before_what_was_told(self) -> None:
+        """Its topic was made anew since: nothing is left there, however often it is asked."""
+        self.bunches = [[polled(2), polled(5, KafkaError._PARTITION_EOF)]]
+        async with asyncio.timeout(1):
+            self.assertEqual(await self.reader.read(P, 2, 8), (2, b"2"))
+            self.bunches = [[polled(5, KafkaError._PARTITION_EOF)]]
+            self.assertIsNone(await self.reader.read(P, 5, 8))
+        self.assertEqual(self.consumer.incremental_assign.call_count, 2)
+
+    async def test_a_log_that_begins_anew_below_the_offset(self) -> None:
+        """librdkafka resets an offset that isn't there to the log's beginning: those messages aren't asked for."""
+        self.bunches = [[polled(0), polled(1)], [polled(2, KafkaError._PARTITION_EOF)]]
+        async with asyncio.timeout(1):
+            self.assertIsNone(await self.reader.read(P, 6, 8))
+        self.assertIsNone(self.reader.in_hand(P, 0))
+
     async def test_a_demand_is_bounded(self) -> None:
         with mock.patch.object(kafka_reader, "MAX_MESSAGES", 3):
             self.bunches = [[polled(at) for at in range(10)]]

@@ -291,6 +291,16 @@ class RacesTest(ConsumingCase):
         texts = await self.texts(self.a, self.a)
         self.assertIn(texts, (["0", "1"], ["1", "2"]))
 
+    async def test_a_client_that_goes_away_before_its_turn_takes_nothing(self) -> None:
+        self.a.cluster.is_deaf = True
+        calls = [asyncio.create_task(self.consume(self.a)) for _ in range(3)]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        calls[1].cancel()
+        await asyncio.gather(calls[1], return_exceptions=True)
+        self.a.cluster.hear()
+        self.assertEqual([(await call)[1]["message"] for call in (calls[0], calls[2])], ["0", "1"])
+
 
 class AckTest(ConsumingCase):
     async def test_a_lost_answer_loses_nothing(self) -> None:

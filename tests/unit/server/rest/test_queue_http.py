@@ -51,10 +51,39 @@ class QueueHttpTest(unittest.IsolatedAsyncioTestCase):
         self.assertEqual(status, 503)
         self.assertIn("leaders", answer["message"])
 
+    async def test_a_cluster_that_is_emptied_is_begun_anew(self) -> None:
+        """As a Kafka in a container without a volume is, when it starts again."""
+        other = Replica(self.topics, self.control)
+        self.addAsyncCleanup(other.http.close)
+        for replica in (self.replica, other):
+            await self.control.add_topic("T1", "P1")
+            self.assertEqual((await replica.post("/producer/register", topic="T1"))[0], 200)
+            self.assertEqual((await replica.get("/topics"))[0], 200)
+        self.topics.logs.clear()
+        self.control.names.clear()
+        other.cluster.hear()
+        self.assertEqual((await self.replica.get("/topics"))[0], 503)
+        self.assertEqual(await self.replica.get("/topics"), (200, {"message": {}, "status": "success"}))
+        await self.control.add_topic("T1", "new")
+        self.assertEqual((await other.post("/producer/register", topic="T1"))[0], 503)
+        for at, replica in enumerate((other, self.replica)):
+            found = {"message": at, "status": "success"}
+            self.assertEqual(await replica.post("/producer/register", topic="T1", part="new"), (200, found))
+
     async def test_calls_are_bounded(self) -> None:
         with mock.patch.object(queue_http, "MAX_CALLS", 1):
             answers = await asyncio.gather(*[self.replica.get("/topics") for _ in range(3)])
             self.assertEqual(sorted(status for status, _ in answers), [200, 503, 503])
+            self.assertEqual((await self.replica.get("/topics"))[0], 200)
+
+    async def test_a_call_whose_client_goes_away_at_once_is_over(self) -> None:
+        """A task that is cancelled before its first step never runs a line of its coroutine."""
+        with mock.patch.object(queue_http, "MAX_CALLS", 1):
+            gone = self.replica.http.answer(request("GET", "/topics"))
+            assert asyncio.iscoroutine(gone)
+            going = asyncio.create_task(gone)
+            going.cancel()
+            await asyncio.gather(going, return_exceptions=True)
             self.assertEqual((await self.replica.get("/topics"))[0], 200)
 
     async def test_metrics(self) -> None:

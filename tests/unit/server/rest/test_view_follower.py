@@ -6,7 +6,7 @@ from unittest import mock
 
 from server.http_view import View
 from server.rest import view_follower
-from server.rest.cluster import Away
+from server.rest.cluster import Away, Emptied
 from server.rest.memory_cluster import MemoryCluster, Topics
 from server.rest.view_follower import ViewFollower
 from wire.http_queue import CURSORS_TOPIC, NAMES_TOPIC, TOPICS, encode_turn, producer_key
@@ -47,6 +47,36 @@ class ViewFollowerTest(unittest.IsolatedAsyncioTestCase):
         await asyncio.sleep(0)
         self.follower._told([view_follower.Record(CURSORS_TOPIC, 7, None, None, is_end=True)])
         await waiting
+
+    async def test_topics_that_are_others(self) -> None:
+        for at in range(3):
+            self.put(at)
+        await self.follower.caught_up(CURSORS_TOPIC)
+        self.topics.log(CURSORS_TOPIC, 0).pop()
+        waiting = asyncio.create_task(self.follower.caught_up(CURSORS_TOPIC))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.put(3)
+        await waiting  # a new leader that had not heard how far the last one was
+        self.topics.log(CURSORS_TOPIC, 0).clear()
+        waiting = asyncio.create_task(self.follower.caught_up(CURSORS_TOPIC))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        self.follower._told([view_follower.Record(CURSORS_TOPIC, 0, None, None, is_end=True)])
+        with self.assertRaises(Emptied):
+            await waiting
+        del self.topics.logs[CURSORS_TOPIC]
+        with self.assertRaises(Emptied):
+            await self.follower.caught_up(CURSORS_TOPIC)
+
+    async def test_a_log_that_is_told_from_its_beginning_again_is_another(self) -> None:
+        self.put(1)
+        await self.follower.caught_up(CURSORS_TOPIC)
+        self.put(2)
+        await self.follower.caught_up(CURSORS_TOPIC)
+        self.follower._told([view_follower.Record(CURSORS_TOPIC, 0, b"k", b"v")])
+        with self.assertRaises(Emptied):
+            await self.follower.caught_up(NAMES_TOPIC)
 
     async def test_not_for_ever(self) -> None:
         with mock.patch.object(view_follower, "ASK_S", 0.001), self.assertRaises(Away):
