@@ -116,12 +116,12 @@ class TlsTest(unittest.TestCase):
     def test_a_verifying_client_of_python(self) -> None:
         cert = write_pair(self.directory).cert
         connection = http.client.HTTPSConnection("localhost", self.port, context=client_context(cert), timeout=LIMIT_S)
+        self.addCleanup(connection.close)
         for path, status in (("/home", 200), ("/rep", 200), ("/admin/ready", 200), ("/other", 400)):
             connection.request("GET", path)
             response = connection.getresponse()
             response.read()
             self.assertEqual(response.status, status, path)
-        connection.close()
 
     @unittest.skipUnless(shutil.which("curl"), "there is no curl")
     def test_curl(self) -> None:
@@ -205,6 +205,12 @@ class TlsTest(unittest.TestCase):
                 return not doors & {child["pid"] for child in self.system.children("worker")}
 
             wait_until(replaced, LIMIT_S, "new workers")
+        wait_until(self.is_led, LIMIT_S, "the new control has adopted the fleet: until then its paths are 503")
+
+    def is_led(self) -> bool:
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.system.port, timeout=LIMIT_S)) as plain:
+            plain.request("GET", "/rep")
+            return plain.getresponse().status == 200
 
 
 @needs_openssl
