@@ -116,14 +116,21 @@ class BrokerWorld:
             self.broker.run(self.now)
 
     def run_syncs(self) -> None:
+        """A job that fails is told as `server.aio.syncing` does."""
         wanted, self.wanted_syncs = self.wanted_syncs, []
         for partition in wanted:
             log = partition.log
             if log is None or log.is_syncing or log.failure is not None:
                 continue
             job = log.sync_job()
-            if job is not None:
+            if job is None:
+                continue
+            try:
                 job.run()
+            except StorageError as error:
+                log.job_failed(job, error)
+                self.broker.disk_failed(partition, error, self.now)
+            else:
                 log.synced(job)
                 partition.synced(self.now)
 

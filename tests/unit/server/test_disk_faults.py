@@ -22,29 +22,11 @@ BROKEN = OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 class FaultyWorld(BrokerWorld):
-    """On a real directory; a sync job that fails is told as `server.aio.syncing` does."""
+    """On a real directory."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(auto_sync=False)
         self.disk: Any = FileDisk(path)
-
-    def run_syncs(self) -> None:
-        wanted, self.wanted_syncs = self.wanted_syncs, []
-        for partition in wanted:
-            log = partition.log
-            if log is None or log.is_syncing or log.failure is not None:
-                continue
-            job = log.sync_job()
-            if job is None:
-                continue
-            try:
-                job.run()
-            except StorageError as error:
-                log.job_failed(job, error)
-                self.broker.disk_failed(partition, error, self.now)
-            else:
-                log.synced(job)
-                partition.synced(self.now)
 
     def code(self, call: Asked) -> int:
         return int(self.produced(call).error_code)

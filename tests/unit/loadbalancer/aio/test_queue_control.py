@@ -197,6 +197,12 @@ class TestQueueControl(unittest.IsolatedAsyncioTestCase):
         await two.register(Stop.SAME_BOOT)
         await one.until(lambda image: all(p.leader != -1 for p in image.partitions.values()))
 
+    async def end(self, *servers: LinkedServer) -> None:
+        """Of these, and of control."""
+        for server in servers:
+            await server.close()
+        await self.ground.close()
+
     async def test_the_fleet_hears_who_holds_what(self) -> None:
         one, _ = await self.fleet()
         await self.create(one, "orders", 8)
@@ -206,9 +212,7 @@ class TestQueueControl(unittest.IsolatedAsyncioTestCase):
         one, two = await self.fleet()
         await self.create(one, "orders", 8)
         before = one.image
-        for server in (one, two):
-            await server.close()
-        await self.ground.close()
+        await self.end(one, two)
         for path in self.state.glob("state.sqlite*"):
             path.unlink()
         self.ground = await Ground(self.state).open(1, 2)
@@ -243,9 +247,7 @@ class TestQueueControl(unittest.IsolatedAsyncioTestCase):
         one, two = await self.fleet()
         await self.create(one, "orders", 8)
         before = one.image
-        for server in (one, two):
-            await server.close()
-        await self.ground.close()
+        await self.end(one, two)
         self.ground = await Ground(self.state).open(1, 2)
         again = await self.server(1)
         again.epoch, again.image = one.epoch, before
