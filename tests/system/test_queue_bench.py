@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.programs import programs_or_skip
 from typer import Typer
 from typer.testing import CliRunner
 
 from analysis.kafka_peer import lacking
 from analysis.queue_bench import __main__ as bench
 from analysis.queue_bench.measures import START
+from analysis.queue_bench.peers import PROGRAMS
 from analysis.queue_bench.readme import queue_markdown
 from analysis.queue_bench.scenarios import ENGINES, SCENARIOS
 
@@ -45,6 +47,8 @@ class BenchTest(unittest.TestCase):
         for engine in ENGINES:
             of_it = [one for one in measured if one["engine"] == engine]
             with self.subTest(engine):
+                if not of_it and engine in PROGRAMS:
+                    programs_or_skip(PROGRAMS[engine])
                 self.assertTrue(of_it or any(reason.startswith(engine) for reason in kept["skipped"]), kept["skipped"])
                 self.assertTrue(all(one["values"]["rate"] > 0 for one in of_it if one["scenario"] != START), of_it)
         ours = {one["scenario"] for one in measured if one["engine"] == "carousel"}
