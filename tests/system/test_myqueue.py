@@ -92,6 +92,7 @@ class MyQueueTest(unittest.TestCase):
                 call()
             self.assertEqual(str(caught.exception), words)
 
+    @pytest.mark.slow
     def test_files_in_files_out_while_servers_die(self) -> None:
         wanted = parse_all(["T2:*"])
         notices = Notices("test")

@@ -69,12 +69,14 @@ class PagesTest(unittest.TestCase):
     def test_http(self) -> None:
         self.follow("docs/http.md")
 
+    @pytest.mark.slow
     def test_python(self) -> None:
         self.follow("docs/python.md")
 
     def test_kafka_clients(self) -> None:
         self.follow("docs/kafka-clients.md")
 
+    @pytest.mark.slow
     def test_operators(self) -> None:
         self.follow("docs/operators.md")
 

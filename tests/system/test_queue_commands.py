@@ -92,6 +92,7 @@ def delays_s(seed: int) -> list[float]:
     return [found.uniform(0.5, 1.6) for _ in range(KILLS)]
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_every_line_is_there_once(carousel: Carousel, topic: str, tmp_path: Path) -> None:
     sent, there, state = tmp_path / "sent", tmp_path / "there", tmp_path / "state"
     sent.write_bytes(b"\n".join(lines(LINES)) + b"\n")
@@ -103,6 +104,7 @@ def test_killed_again_and_again_every_line_is_there_once(carousel: Carousel, top
     assert there.read_bytes().count(b"\n") == LINES
 
 
+@pytest.mark.slow
 def test_a_group_s_file_goes_on_after_a_kill(carousel: Carousel, topic: str, tmp_path: Path) -> None:
     there = tmp_path / "there"
     carousel("produce", topic, data=b"\n".join(lines(LINES)))
@@ -113,6 +115,7 @@ def test_a_group_s_file_goes_on_after_a_kill(carousel: Carousel, topic: str, tmp
     carousel("groups", "delete", topic, "--yes")
 
 
+@pytest.mark.slow
 def test_keys_headers_times_and_tombstones_are_copied_from_topic_to_topic(carousel: Carousel, topic: str) -> None:
     carousel("produce", topic, "-K", ":", "-H", "trace=7", "-z", "lz4", data=b"a:1\nb:2\na:3\n")
     carousel("produce", topic, "-K", ":", "--tombstones", data=b"c:\n")
@@ -131,6 +134,7 @@ def test_keys_headers_times_and_tombstones_are_copied_from_topic_to_topic(carous
     carousel("topics", "delete", other, "--yes")
 
 
+@pytest.mark.slow
 def test_where_reading_starts_and_ends(carousel: Carousel, topic: str) -> None:
     carousel("produce", topic, "-p", 1, data=b"a\nb\nc\nd\n")
     place = f"{topic}:1"
@@ -146,6 +150,7 @@ def test_where_reading_starts_and_ends(carousel: Carousel, topic: str) -> None:
     assert b"4 of 9 messages" in short.stderr
 
 
+@pytest.mark.slow
 def test_a_group_is_put_elsewhere(carousel: Carousel, topic: str) -> None:
     carousel("produce", topic, "-p", 0, data=b"a\nb\nc\n")
     assert carousel("consume", topic, "-g", topic, "-c", 2, "-f", "%s") == b"ab"
@@ -214,6 +219,7 @@ def held(carousel: Carousel, topic: str) -> int:
     return carousel.json("topics", "describe", topic)["messages"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_a_reader_that_goes_are_clean_ends(carousel: Carousel, topic: str) -> None:
     carousel("produce", topic, data=b"\n".join(lines(5_000)))
     piped = subprocess.run(

@@ -18,8 +18,6 @@ from analysis.running import Running, running, wait_until
 from wire.http_queue import TESTS_PASSED
 
 LIMIT_S = 60.0
-LAG_LIMIT_S = 0.1
-"""The issue's, under the load of HTTP calls."""
 FLAGS = ("--workers", "1", "--health-timeout", "3", "--health-fall", "5")
 """A busy machine is no reason to replace a server here."""
 
@@ -74,11 +72,6 @@ class QueueCase(unittest.TestCase):
         connection.close()
         self.assertEqual(told["status"], "success" if status == 200 else "failure", told)
         return status, told["message"]
-
-    def lag_s(self) -> float:
-        text = self.system.call("GET", "/metrics")[1]
-        line = next(line for line in text.splitlines() if line.startswith("carousel_control_loop_lag_seconds "))
-        return float(line.split()[1])
 
     def check_partitions(self) -> None:
         self.assertEqual(self.add("T1", "P1"), (200, "Topic:T1xP1 created successfully"))

@@ -81,6 +81,7 @@ class RunProgramsTest(unittest.TestCase):
     def has(self, file: Path) -> Any:
         return lambda: file.exists()
 
+    @pytest.mark.slow
     def test_killed_again_and_again(self) -> None:
         for topic in ("T1", "T2"):
             self.admin.create_topic(topic, 2, replication=SERVERS)
