@@ -81,7 +81,9 @@ class Bench:
         self._parent = parent
         self._kept = kept
         self._where = provenance()  # now: what is kept later makes the tree a changed one
-        self._versions = {name: peers.version(name) for name in peers.PREPARED if not peers.lacking(name, False)}
+        self._versions = {
+            name: peers.version(name) for name in names if name in peers.PREPARED and not peers.lacking(name, False)
+        }
         self.fdatasync_us = sync_us(parent)
         self.made: list[Measurement] = []
         self.skipped: list[str] = []

@@ -204,12 +204,12 @@ def _speaking(clients: Sequence[Client], timeout_s: float) -> Iterator[Client]:
     """Each as soon as it says something or has ended, so that the first one that fails is heard and not the one that
     waits for it. Raises RuntimeError for one that is silent for too long."""
     deadline = time.monotonic() + timeout_s
-    silent = {client.process.stdout: client for client in clients}
+    silent = {client.process.stdout.fileno(): client for client in clients if client.process.stdout is not None}
     while silent:
         heard = wait(list(silent), max(0.0, deadline - time.monotonic()))
         if not heard:
             raise next(iter(silent.values())).failed(f"not within {timeout_s:g} s")
-        yield from [silent.pop(one) for one in heard]
+        yield from [silent.pop(one) for one in list(silent) if one in heard]
 
 
 def told_by(clients: Sequence[Client]) -> list[Told]:
