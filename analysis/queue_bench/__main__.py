@@ -5,7 +5,8 @@
 
 One server each, all up at the same time and asked in turns, each by the Python client that its users would take; data
 on the same file system, durability set alike. An engine that is not installed is left out, and the reason is told.
-Rates and CPU mean something only on a machine that has nothing else to do. It exits with 1 if a load failed.
+Rates and CPU mean something only on a machine that has nothing else to do. A load that fails is told, in the JSON too,
+and the others go on; it exits with 1 then. What there is so far is in PATH's neighbour .part.json.
 """
 
 import json
@@ -26,13 +27,15 @@ from analysis.queue_bench import peers
 from analysis.queue_bench.engines import Engine, carousel, has_http, kafka, sync_us
 from analysis.queue_bench.measures import START, all_ratios, outcomes
 from analysis.queue_bench.plot import draw
-from analysis.queue_bench.rounds import Measurement, rounds
+from analysis.queue_bench.rounds import Failure, Measurement, rounds, told_to
 from analysis.queue_bench.scenarios import ENGINES, SCENARIOS, Scenario
-from analysis.queue_bench.show import engines_table, goals_table, number, ratios_table
+from analysis.queue_bench.show import engines_table, failures_table, goals_table, number, ratios_table
 from analysis.queue_bench.syncs import can_trace
 
 TEMPORARY = Path(tempfile.gettempdir())
 HTTP, TOOLS = "http", "tools"
+STARTS = 2
+"""Attempts, as an engine that is not up is not measured at all."""
 
 
 def main(
@@ -44,18 +47,16 @@ def main(
     json_path: Annotated[Path | None, typer.Option("--json", help="Keep the figures here, and a picture")] = None,
 ) -> None:
     """Measure, and print what came out."""
-    bench = Bench(chosen(engines, ENGINES), count, scale, parent)
-    fdatasync_us = sync_us(parent)
+    bench = Bench(chosen(engines, ENGINES), count, scale, parent, json_path)
     scenarios = [SCENARIOS[name] for name in chosen(only, tuple(SCENARIOS))]
     for synced in (False, True):
         bench.measure([one for one in scenarios if one.synced is synced], synced)
     bench.start_more()
-    figures = bench.figures(fdatasync_us)
-    show(bench, fdatasync_us)
+    show(bench)
     if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(figures, indent=1) + "\n")
-        if figures["ratios"]:
+        bench.save()
+        bench.part(json_path).replace(json_path)
+        if (figures := bench.figures())["ratios"]:
             draw(figures, json_path.with_suffix(".png"))
     if bench.failed:
         raise typer.Exit(1)
@@ -71,16 +72,22 @@ def chosen(text: str, known: Sequence[str]) -> list[str]:
 
 
 class Bench:
-    """What was measured so far; `skipped`: what can't be measured here, `failed`: what went wrong, each in words."""
+    """What was measured so far; `skipped`: what can't be measured here, in words; `failed`: what went wrong."""
 
-    def __init__(self, names: Sequence[str], count: int, scale: float, parent: Path) -> None:
+    def __init__(self, names: Sequence[str], count: int, scale: float, parent: Path, kept: Path | None) -> None:
         self._names = names
         self._count = count
         self._scale = scale
         self._parent = parent
+        self._kept = kept
+        self._where = provenance()  # now: what is kept later makes the tree a changed one
+        self._versions = {
+            name: peers.version(name) for name in names if name in peers.PREPARED and not peers.lacking(name, False)
+        }
+        self.fdatasync_us = sync_us(parent)
         self.made: list[Measurement] = []
         self.skipped: list[str] = []
-        self.failed: list[str] = []
+        self.failed: list[Failure] = []
 
     def measure(self, scenarios: Sequence[Scenario], synced: bool) -> None:
         """All that are `synced` alike, on engines that stay up."""
@@ -89,8 +96,9 @@ class Bench:
         with ExitStack() as stack:
             up = list(self._started(stack, synced))
             for scenario in scenarios:
-                if able := self._able(scenario, up):
-                    for one in rounds(scenario, able, self._count, self._scale, self._fail):
+                with told_to(self._fail, Failure(scenario.name, "all", 0, ",".join(self._names))):
+                    able = self._able(scenario, up)
+                    for one in rounds(scenario, able, self._count, self._scale, self._fail) if able else ():
                         self._keep(one)
 
     def start_more(self) -> None:
@@ -99,19 +107,29 @@ class Bench:
             for name in self._names:
                 starts = sum(one.scenario == START and one.engine == name for one in self.made)
                 if starts <= number_ and not self._lack(name, False):
-                    with ExitStack() as stack:
+                    with told_to(self._fail, Failure(START, START, number_, name)), ExitStack() as stack:
                         self._start(stack, name, False)
 
-    def figures(self, fdatasync_us: float) -> dict[str, Any]:
+    @staticmethod
+    def part(kept: Path) -> Path:
+        return kept.with_suffix(".part.json")
+
+    def save(self) -> None:
+        """What there is, beside the figures of the last whole run: one that was broken off does not replace those."""
+        if self._kept is not None:
+            self._kept.parent.mkdir(parents=True, exist_ok=True)
+            self.part(self._kept).write_text(json.dumps(self.figures(), indent=1) + "\n")
+
+    def figures(self) -> dict[str, Any]:
         ratios = all_ratios(self.made)
         return {
-            **provenance(),
-            "versions": {name: peers.version(name) for name in peers.PREPARED if not peers.lacking(name, False)},
+            **self._where,
+            "versions": self._versions,
             "rounds": self._count,
             "scale": self._scale,
-            "fdatasync_us": fdatasync_us,
+            "fdatasync_us": self.fdatasync_us,
             "skipped": self.skipped,
-            "failed": self.failed,
+            "failed": [asdict(one) for one in self.failed],
             "measurements": [asdict(one) for one in self.made],
             "ratios": [asdict(ratio) for ratio in ratios],
         }
@@ -121,8 +139,11 @@ class Bench:
         for name in self._names:
             if lack := self._lack(name, synced):
                 self._skip(f"{name}{', synced' if synced else ''}: {lack}")
-            else:
-                yield self._start(stack, name, synced)
+                continue
+            for _ in range(STARTS):
+                with told_to(self._fail, Failure(START, START, 0, name)):
+                    yield self._start(stack, name, synced)
+                    break
 
     def _start(self, stack: ExitStack, name: str, synced: bool) -> Engine:
         """The time counts as a round's; an engine of the synced kind starts as the other one does."""
@@ -152,17 +173,19 @@ class Bench:
         self.skipped.append(reason)
         print(f"left out: {reason}", file=sys.stderr, flush=True)
 
-    def _fail(self, why: str) -> None:
-        self.failed.append(why)
-        print(f"FAILED: {why}", file=sys.stderr, flush=True)
+    def _fail(self, one: Failure) -> None:
+        self.failed.append(one)
+        print(f"FAILED: {one}", file=sys.stderr, flush=True)
+        self.save()
 
     def _keep(self, one: Measurement) -> None:
         self.made.append(one)
         values = ", ".join(f"{name} {number(name, value)}" for name, value in one.values.items())
         print(f"round {one.round + 1} {one.scenario} {one.load} {one.engine}: {values}", file=sys.stderr, flush=True)
+        self.save()
 
 
-def show(bench: Bench, fdatasync_us: float) -> None:
+def show(bench: Bench) -> None:
     """The tables, and what they leave open."""
     console = Console(width=230)
     ratios = all_ratios(bench.made)
@@ -172,11 +195,11 @@ def show(bench: Bench, fdatasync_us: float) -> None:
     if found := outcomes(bench.made, ratios):
         console.print(goals_table(found))
     counts = "perf's of the servers' calls, the device's of flushes" if can_trace() else "the device's own only"
-    console.print(f"fdatasync of 4 KiB: {fdatasync_us:.0f} µs; counts of syncs: {counts}", markup=False)
+    console.print(f"fdatasync of 4 KiB: {bench.fdatasync_us:.0f} µs; counts of syncs: {counts}", markup=False)
     for reason in bench.skipped:
         console.print(f"left out: {reason}", markup=False)
-    for reason in bench.failed:
-        console.print(f"FAILED: {reason}", markup=False)
+    if bench.failed:
+        console.print(failures_table(bench.failed))
 
 
 if __name__ == "__main__":

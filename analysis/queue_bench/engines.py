@@ -20,6 +20,12 @@ from analysis.queue_bench.plans import Where
 from analysis.running import Running, running, wait_until
 
 START_S: Final = 120.0
+PATIENCE: Final = "18"
+"""Heartbeats in a row, half a second apart, that ours may miss: 9 s, the time that Kafka's controller gives a broker
+(broker.session.timeout.ms). With 2 s a server that gets no core among a thousand threads of the bench's clients is
+replaced in the middle of a load, which no other engine here is."""
+WORDS: Final = 2000
+"""Of a log's end, in characters."""
 REGISTERED_S: Final = 10.0
 FIRST: Final = "first"
 
@@ -38,7 +44,7 @@ class Topics(Protocol):
 class Engine:
     """A running one. `started_s`: from its start to the first acknowledged message, whose topic was made then too.
     `servers` are the processes that hold the queue, `everything` is all that was started for it; `directory` is where
-    its data is, `system` what there is besides the queue."""
+    its data is, and the file `log`; `system` is what there is besides the queue."""
 
     name: str
     where: Where
@@ -48,6 +54,13 @@ class Engine:
     servers: Callable[[], list[int]]
     everything: Callable[[], list[int]]
     system: Running | None = None
+    log: str = "said"
+
+    def words(self) -> str:
+        """The end of its log; "" without one."""
+        with contextlib.suppress(OSError):
+            return (self.directory / self.log).read_text(errors="replace")[-WORDS:]
+        return ""
 
     def create_topic(self, name: str, partitions: int) -> None:
         topics(self.where.product).create(self.where.address, name, partitions, self.synced)
@@ -99,14 +112,16 @@ def kafka(synced: bool, parent: Path) -> Generator[Engine]:
         where = Where("kafka", one.bootstrap)
         until_first_ack(where, synced)
         started_s = time.monotonic() - one.begun
-        yield Engine("kafka", where, synced, started_s, one.directory, lambda: [one.pid], lambda: tree(one.pid))
+        yield Engine(
+            "kafka", where, synced, started_s, one.directory, lambda: [one.pid], lambda: tree(one.pid), log="kafka.log"
+        )
 
 
 @contextlib.contextmanager
 def carousel(synced: bool, parent: Path) -> Generator[Engine]:
     """One replica behind the whole system, which is idle: clients speak to the replica directly."""
     directory = Path(tempfile.mkdtemp(prefix="carousel-", dir=parent))
-    flags = ("--queue-fsync", "always" if synced else "never", "--workers", "1")
+    flags = ("--queue-fsync", "always" if synced else "never", "--workers", "1", "--health-fall", PATIENCE)
     begun = time.monotonic()
     try:
         with running(*flags, replicas=1, state_dir=directory) as system:
@@ -116,7 +131,7 @@ def carousel(synced: bool, parent: Path) -> Generator[Engine]:
             started_s = time.monotonic() - begun
             yield Engine(
                 "carousel", where, synced, started_s, directory, lambda: _replicas(system),
-                lambda: tree(system.process.pid), system,
+                lambda: tree(system.process.pid), system, "system.log",
             )  # fmt: skip
     finally:
         shutil.rmtree(directory, ignore_errors=True)

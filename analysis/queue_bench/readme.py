@@ -4,19 +4,25 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from analysis.queue_bench.measures import KAFKA, OURS, START, Ratio, loads_of, median, outcomes
-from analysis.queue_bench.rounds import Measurement
+from analysis.queue_bench.rounds import Failure, Measurement
 from analysis.queue_bench.scenarios import ENGINES
 from analysis.queue_bench.show import HEADINGS, NAMES, bound, load_of, number, spread, what_of
 
+PICTURE: Final = "![Rate, latency and CPU of each load, for each engine](analysis/results/queue.png)"
+"""As plot.draw leaves it beside the JSON, where there are ratios."""
 PEERS: Final = ("redis", "jetstream", "rabbitmq")
 
 
 def queue_markdown(figures: Mapping[str, Any]) -> str:
-    """Beside Kafka a row for each load; beside the others a row for each that they all have; the goals that were
-    missed; memory and start-up. `figures` is analysis/results/queue.json."""
+    """The picture; beside Kafka a row for each load; beside the others a row for each that they all have; the goals
+    that were missed, the loads that failed; memory and start-up. `figures` is analysis/results/queue.json."""
     made = [Measurement(**one) for one in figures["measurements"]]
     ratios = [Ratio(**one) for one in figures["ratios"]]
-    parts = [_beside_kafka(made, ratios), _beside_others(made), _goals(made, ratios), _where(figures, made)]
+    failed = _failed([Failure(**one) for one in figures["failed"]])
+    parts = [
+        PICTURE if ratios else "", _beside_kafka(made, ratios), _beside_others(made), _goals(made, ratios), failed,
+        _where(figures, made),
+    ]  # fmt: skip
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -80,17 +86,27 @@ def _goals(made: Sequence[Measurement], ratios: Sequence[Ratio]) -> str:
     return f"{len(found) - len(missed)} of {len(found)} goals are met. Not met: {'; '.join(words)}."
 
 
+def _failed(failures: Sequence[Failure]) -> str:
+    words = [
+        f"{NAMES.get(one.engine, one.engine)}, {what_of(one.scenario)}, {one.load}, round {one.round + 1}: {one.reason}"
+        for one in failures
+    ]
+    return f"Failed, and not among the figures: {'; '.join(words)}." if words else ""
+
+
 def _where(figures: Mapping[str, Any], made: Sequence[Measurement]) -> str:
     engines = [engine for engine in ENGINES if any(one.engine == engine for one in made)]
     pss = {engine: _worst(made, engine, "pss_bytes") for engine in engines}
     held = ", ".join(f"{NAMES[engine]} {value / 1e6:.0f} MB" for engine, value in pss.items() if value)
+    every = _worst(made, OURS, "system_pss_bytes")
+    whole = f" ({NAMES[OURS]} with its front door and control {every / 1e6:.0f} MB)" if every else ""
     starts = {engine: median(made, START, START, engine, "start_s") for engine in engines}
     started = ", ".join(f"{NAMES[engine]} {value:.2f} s" for engine, value in starts.items() if value)
     versions = "".join(f", {version}" for version in figures["versions"].values())
     return (
         f"Medians of {figures['rounds']} rounds, quartiles in brackets. Commit {figures['commit']}, "
         f"{figures['made'][:10]}, {figures['cores']} cores, Apache Kafka 4.3.0{versions}, "
-        f"fdatasync {figures['fdatasync_us']:.0f} µs. The most memory that the servers took: {held}; "
+        f"fdatasync {figures['fdatasync_us']:.0f} µs. The most memory that the servers took: {held}{whole}; "
         f"from start to the first acknowledged message: {started}.{_lag(made)}"
     )
 

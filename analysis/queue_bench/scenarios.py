@@ -21,18 +21,18 @@ HTTP_CLIENTS: Final = 32
 @dataclass(frozen=True, slots=True)
 class Load:
     """`count` messages or calls of one kind, to a topic named after `topic`: consumers find what was produced before.
-    `paced` loads are not made shorter for slow engines."""
+    `whole` loads are not made shorter for slow engines: their pace is given, or a p99 needs as many messages."""
 
     kind: str
     count: int
     what: str
     topic: str = ""
     engines: tuple[str, ...] = ENGINES
-    paced: bool = False
+    whole: bool = False
 
     def count_for(self, engine: str, scale: float) -> int:
         """At least one for each of the clients that wait."""
-        share = 1.0 if self.paced else SHARES.get(engine, 1.0)
+        share = 1.0 if self.whole else SHARES.get(engine, 1.0)
         return max(WAITING, int(self.count * scale * share))
 
 
@@ -60,7 +60,7 @@ def _consume(count: int) -> Load:
 
 
 def _sync(count: int) -> Load:
-    return Load("sync", count, "one after another")
+    return Load("sync", count, "one after another", whole=True)
 
 
 def _waiting(count: int) -> Load:
@@ -76,7 +76,7 @@ _ALL: Final = (
     Scenario(
         "100b", "100 B, 1 partition", 100, 1,
         (_produce(1_000_000), _consume(1_000_000), _sync(5_000),
-         Load("end-to-end", 100_000, f"end to end at {PACE:,} messages/s", paced=True)),
+         Load("end-to-end", 100_000, f"end to end at {PACE:,} messages/s", whole=True)),
     ),
     Scenario("100b-12", "100 B, 12 partitions", 100, 12, (_produce(1_000_000), _consume(1_000_000), _waiting(100_000))),
     Scenario("1k", "1 KiB, 1 partition", 1024, 1, (_produce(300_000), _consume(300_000))),

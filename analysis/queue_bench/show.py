@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from rich.markup import escape
 from rich.table import Table
 
 from analysis.door_bench.measures import Goal
@@ -16,7 +17,7 @@ from analysis.queue_bench.measures import (
     median,
     unmeasured,
 )
-from analysis.queue_bench.rounds import Measurement
+from analysis.queue_bench.rounds import Failure, Measurement
 from analysis.queue_bench.scenarios import ENGINES, SCENARIOS
 
 HEADINGS: Final[Mapping[str, str]] = {
@@ -101,6 +102,16 @@ def goals_table(found: Sequence[Outcome]) -> Table:
     for aim in unmeasured(found):
         what = what_of(aim.scenario), load_of(aim.scenario, aim.load), HEADINGS[aim.metric]
         table.add_row(*what, aim.peer, bound(aim.goal), "", "not measured")
+    return table
+
+
+def failures_table(failures: Sequence[Failure]) -> Table:
+    """What has no measurement; the whole words are in the JSON."""
+    table = Table(title="FAILED", title_justify="left")
+    for heading in ("scenario", "load", "engine", "round", "why"):
+        table.add_column(heading)
+    for one in failures:
+        table.add_row(one.scenario, one.load, one.engine, str(one.round + 1), escape(one.reason))
     return table
 
 

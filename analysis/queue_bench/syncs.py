@@ -7,7 +7,9 @@ device's own of the flushes that reached it, from everybody (needs nothing, so i
 
 import contextlib
 import os
+import select
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Generator, Sequence
@@ -39,8 +41,8 @@ def counted(pids: Sequence[int], directory: Path) -> Generator[Syncs]:
     else:
         with _perf(pids) as said:
             yield found
-        found.calls = calls(said.read_text())
-        said.unlink()
+        found.calls = calls(said.read_text()) if said.exists() else None
+        said.unlink(missing_ok=True)
     after = flushes(directory)
     found.flushes = None if before is None or after is None else after - before
 
@@ -56,7 +58,8 @@ def can_trace() -> bool:
 
 @contextlib.contextmanager
 def _perf(pids: Sequence[int]) -> Generator[Path]:
-    """The file in which perf's counts are after the block; perf counts, for certain, from its first line on."""
+    """The file in which perf's counts are after the block; perf counts, for certain, from its first line on. It ends
+    with the last of the processes that it counts: whoever measures a server must find out by itself that it died."""
     directory = Path(tempfile.mkdtemp(prefix="syncs-", dir="/tmp"))
     said, control, answered = directory.with_suffix(".csv"), directory / "control", directory / "answered"
     os.mkfifo(control)
@@ -66,18 +69,24 @@ def _perf(pids: Sequence[int]) -> Generator[Path]:
         "--control", f"fifo:{control},{answered}",
     ]  # fmt: skip
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    tell, hear = os.open(control, os.O_RDWR), os.open(answered, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        with control.open("w") as tell, answered.open() as hear:
-            for word in ("enable", "disable"):
-                if word == "disable":
-                    yield said
-                tell.write(f"{word}\n")
-                tell.flush()
-                hear.readline()
+        _tell(tell, hear, b"enable\n")
+        yield said
+        _tell(tell, hear, b"disable\n")
     finally:
-        process.send_signal(2)
+        os.close(tell)
+        os.close(hear)
+        process.send_signal(signal.SIGINT)
         process.wait(END_S)
         shutil.rmtree(directory)
+
+
+def _tell(tell: int, hear: int, word: bytes) -> None:
+    """Until perf has answered, or has ended: these ways to open its pipes never wait, nor break without a reader."""
+    os.write(tell, word)
+    if select.select([hear], [], [], END_S)[0]:
+        os.read(hear, 64)
 
 
 def calls(text: str) -> int | None:

@@ -4,6 +4,7 @@ The problem: a connection may send a thousand requests before it reads an answer
 send nothing for an hour; there are thousands of them, and one loop. So for each connection:
 - requests are served as they come, up to MAX_UNDER_WAY of them that wait for something, or HELD_BYTES of answers that
   wait for the one before them; then its socket isn't read;
+- of what it sent at once, TURN requests are served, then others get their turn;
 - while it doesn't take what was sent, its socket isn't read, and no answer that can wait (a Fetch's) is made: what is
   unsent is at most one answer each, and those together are kept below UNSENT_BYTES by making them smaller;
 - what it sent is kept in a buffer that all connections share, but for unfinished frames (`wire.frames`).
@@ -28,6 +29,11 @@ from wire.primitives import WireError
 
 MAX_UNDER_WAY: Final = 1_000
 """Requests of one connection that wait at once; librdkafka's own default (`max.in.flight`) is a million, Java's 5."""
+
+TURN: Final = 16
+"""Requests of one connection between two looks at all others. A read brings 256 KiB, a thousand requests of a message
+each: with a hundred such producers a turn of the loop took longer than control waits for a heartbeat, and the server
+was killed for it. Requests as large as producers in a hurry make them come one or two to a read."""
 
 HELD_BYTES: Final = 1024 * 1024
 """Of answers that are made and wait for an earlier one: behind a parked Fetch a thousand requests of some bytes each
@@ -294,7 +300,9 @@ class Connection(asyncio.BufferedProtocol):
         self._active_ms = now.steady_ms
         begun_s = perf_counter()
         try:
-            while not self._is_ending:
+            for _ in range(TURN):
+                if self._is_ending:
+                    return
                 if self._is_choked or not self._has_room():
                     self._pause()
                     return
@@ -302,6 +310,7 @@ class Connection(asyncio.BufferedProtocol):
                 if frame is None:
                     return
                 self._serve_one(frame, now, begun_s)
+            self._yield()
         except WireError as error:
             fields = {"peer": self.host, "listener": self.listener_name, "reason": str(error)}
             _log.info("malformed", extra={"fields": fields})
@@ -414,6 +423,17 @@ class Connection(asyncio.BufferedProtocol):
         """What was left in the buffer first, later, as an answer may be under way just now."""
         self._is_reading = True
         asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _yield(self) -> None:
+        """What is left in the buffer when all others had their turn."""
+        self._pause()
+        asyncio.get_running_loop().call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        """Unless it must wait for its client or its answers, or one of those brought it on meanwhile."""
+        if not self._is_reading and not self._is_choked and self._has_room():
+            self._is_reading = True
+            self._go_on()
 
     def _go_on(self) -> None:
         if self._transport is None or not self._is_reading or self._is_ending:

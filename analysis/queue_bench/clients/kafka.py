@@ -100,10 +100,11 @@ class Acks:
 
 
 def produce(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
-    ready()
     acks = Acks()
     producer = acks.producer(ask.address, **{"queue.buffering.max.messages": QUEUED})
     value = b"x" * ask.size
+    producer.list_topics(ask.topic, PATIENCE_S)
+    ready()
     for _ in range(ask.count):
         acks.send(producer, ask.topic, value)
     acks.flush(producer)
@@ -200,8 +201,9 @@ def crowd_produce(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
 
 
 def consume(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
-    ready()
     consumer = _consumer(ask.address)
+    consumer.list_topics(ask.topic, PATIENCE_S)
+    ready()
     consumer.assign([TopicPartition(ask.topic, number, 0) for number in range(ask.partitions)])
     seen, deadline = 0, time.monotonic() + PATIENCE_S
     while seen < ask.count:

@@ -20,7 +20,7 @@ from analysis.queue_bench.pacing import late_s, latency, one_by_one, stamped, ti
 
 PIPELINE: Final = 1000
 READ: Final = 10_000
-"""Messages that one XREAD may bring of each stream."""
+"""Messages that one XREAD may bring, an equal share of each stream: all of a load in one answer would be 90 MB."""
 BLOCK_MS: Final = 1000
 PATIENCE_S: Final = 60.0
 WARM: Final = 200
@@ -53,9 +53,10 @@ def send_one(address: str, topic: str) -> None:
 
 
 def produce(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
-    ready()
     names, value = streams(ask.topic, ask.partitions), b"x" * ask.size
     with _redis(ask.address) as redis:
+        redis.ping()
+        ready()
         for begun in range(0, ask.count, PIPELINE):
             pipeline = redis.pipeline(transaction=False)
             for place in range(begun, min(begun + PIPELINE, ask.count)):
@@ -65,12 +66,13 @@ def produce(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
 
 
 def consume(ask: Ask, ready: Callable[[], None]) -> Mapping[str, float]:
-    ready()
     after: dict[str, Any] = dict.fromkeys(streams(ask.topic, ask.partitions), "0")
-    seen, deadline = 0, time.monotonic() + PATIENCE_S
     with _redis(ask.address) as redis:
+        redis.ping()
+        ready()
+        seen, deadline = 0, time.monotonic() + PATIENCE_S
         while seen < ask.count:
-            for name, messages in _items(redis.xread(after, count=READ, block=BLOCK_MS)):
+            for name, messages in _items(redis.xread(after, count=READ // ask.partitions, block=BLOCK_MS)):
                 after[name.decode()] = messages[-1][0]
                 for _, fields in messages:
                     assert len(fields[BODY]) == ask.size

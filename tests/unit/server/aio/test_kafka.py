@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from server.aio.kafka import IDLE_MS, UNSENT_BYTES
+from server.aio.kafka import IDLE_MS, TURN, UNSENT_BYTES, Connection
 from server.aio.queue import clock
 from server.now import Now
 from server.storage import StorageError
@@ -71,6 +71,31 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
         await asyncio.sleep(0.05)
         other.write(produce_frame(1, bytes(batch(b"x"))))
         self.assertEqual([(await self.answer(reader))[0] for _ in range(3)], [1, 2, 3])
+
+    async def test_who_sends_much_at_once_does_not_keep_others_waiting(self) -> None:
+        served: list[Connection] = []
+        serve_one = Connection._serve_one
+
+        def noted(self: Connection, frame: memoryview, now: Now, begun_s: float) -> None:
+            served.append(self)
+            serve_one(self, frame, now, begun_s)
+
+        clients = [await self.connect() for _ in range(2)]
+        many = 5 * TURN
+        with mock.patch.object(Connection, "_serve_one", noted):
+            for _, writer in clients:
+                writer.write(b"".join(fetch_frame(number) for number in range(many)))
+            for reader, _ in clients:
+                self.assertEqual([(await self.answer(reader))[0] for _ in range(many)], list(range(many)))
+        self.assertEqual(len(set(served[:many])), 2)
+
+    async def test_what_came_before_an_end_is_answered_however_much(self) -> None:
+        reader, writer = await self.connect()
+        many = 5 * TURN + 1
+        writer.write(b"".join(fetch_frame(number) for number in range(many)))
+        writer.write_eof()
+        self.assertEqual([(await self.answer(reader))[0] for _ in range(many)], list(range(many)))
+        self.assertEqual(await reader.read(), b"")
 
     async def test_requests_and_their_times_are_counted(self) -> None:
         reader, writer = await self.connect()
