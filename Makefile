@@ -72,7 +72,7 @@ test-unittest: setup-dev ## The unit twins by unittest's own discovery, warnings
 	@$(BIN)/python -W error tests/discover.py
 
 test-slow: setup-dev ## The longer suites: drills at a smaller size, more examples
-	@$(BIN)/python -m pytest -q -m slow
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow
 
 check: setup-dev ## Formatting, lint, types, import arrows
 	@$(BIN)/ruff format --check .

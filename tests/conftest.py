@@ -15,6 +15,8 @@ TOGETHER: Final = {
     "/conformance/kafka/": "one system for all of them",
     "/system/test_compose": "one Docker engine, whose events all of them hear",
     "/system/test_docker_runtime": "one Docker engine, whose events all of them hear",
+    "/system/test_container_drills": "one Docker engine, whose events all of them hear",
+    "/system/test_swarm": "one Docker engine, whose events all of them hear",
 }
 
 
