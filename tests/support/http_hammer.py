@@ -25,6 +25,8 @@ from urllib.parse import urlencode
 CALL_S = 30.0
 """Behind every limit of the interface's own; what takes longer has hung."""
 PAUSE_S = 0.02
+PRODUCE_S = 0.05
+"""Between a producer's messages, for consumers to keep up: each of their calls waits for a disk as well."""
 
 Told = tuple[int, dict[str, Any]]
 """A status and an answer; 0: none came."""
@@ -126,6 +128,7 @@ class Crowd:
             if status == 200:
                 sent.acknowledged.add(sent.count - 1)
             assert status != 400, answer
+            time.sleep(PRODUCE_S)
 
         self._start(once)
 
@@ -145,13 +148,14 @@ class Crowd:
             self.taking.append(given)
             self._start(lambda chosen, given=given: self._take_one(given, chosen))
 
-    def _take_one(self, given: Given, chosen: random.Random) -> None:
+    def _take_one(self, given: Given, chosen: random.Random) -> bool:
+        """Whether there may be more."""
         told = {"consumer_id": given.consumer_id}
         status, answer = self.ask(chosen, "GET", "/consumer/consume", told)
         if status in (200, 400):
-            self._noted(given, status, answer)
-        else:
-            given.lost += 1
+            return self._noted(given, status, answer)
+        given.lost += 1
+        return True
 
     def take_the_rest(self) -> None:
         """At a time when nobody is killed."""
@@ -182,12 +186,13 @@ class Crowd:
         self._start(once)
 
     def _start(self, once: Callable[[random.Random], object]) -> None:
+        """`once` until the crowd is to stop, and then while it says that there is more."""
         chosen = random.Random(self._random.random())
 
         def run() -> None:
             try:
-                while not self._stopping.is_set():
-                    once(chosen)
+                while once(chosen) or not self._stopping.is_set():
+                    pass
             except Exception as error:
                 self.faults.append(repr(error))
 
@@ -202,7 +207,7 @@ class Crowd:
                 self.faults.append("a caller hangs")
 
     def rest_of(self, given: Given) -> None:
-        """Up to the log's end."""
+        """Up to the log's end, which producers may have moved behind its last call."""
         while self.next_acknowledged(given, self._random):
             pass
 

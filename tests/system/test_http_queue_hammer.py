@@ -25,13 +25,14 @@ from tests.support.http_hammer import (
 )
 
 SEED = int(os.environ.get("HAMMER_SEED", "7"))
-ROUNDS = int(os.environ.get("HAMMER_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("HAMMER_ROUNDS", "6"))
 COPIES = os.environ.get("HAMMER_COPIES", "3")
 LIMIT_S = 90.0
 """On a machine that others use as well."""
 FROZEN_S = 1.5
 """Shorter than the time in which a server that says nothing is killed (R7): it wakes up, and goes on where it was."""
 BETWEEN_S = 1.0
+HARMS = ("kill", "control", "freeze", "end", "worker", "freeze for good")
 PARTS = ("P1", "P2", "P3")
 
 
@@ -76,6 +77,8 @@ class Machine:
                 time.sleep(FROZEN_S)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(victim["pid"], signal.SIGCONT)
+            case "freeze for good":
+                os.kill(victim["pid"], signal.SIGSTOP)
             case "end":
                 os.kill(victim["pid"], signal.SIGTERM)
             case role:
@@ -93,12 +96,12 @@ class Hammer(unittest.TestCase):
             wait_until(machine.whole, LIMIT_S, "all are registered")
             crowd = Crowd(machine.addresses, SEED)
             self.begin(crowd)
-            harms = ["kill", "control", "freeze", "end", "worker"]
             for at in range(ROUNDS):
+                harm = HARMS[at % len(HARMS)]
                 time.sleep(BETWEEN_S)
-                machine.harm(harms[at % len(harms)])
+                machine.harm(harm)
                 time.sleep(BETWEEN_S)
-                wait_until(machine.whole, LIMIT_S, f"the fleet is whole again behind {harms[at % len(harms)]}")
+                wait_until(machine.whole, LIMIT_S, f"the fleet is whole again behind {harm}")
                 machine.look()
             crowd.stop()
             self.assertEqual(crowd.faults, [])
