@@ -119,12 +119,22 @@ def _parameters(query: str) -> dict[str, Any]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        told: Any = json.loads(body)
+        told: Any = json.loads(body, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         raise BadCall(400, "the body must be a JSON object") from None
     if not isinstance(told, dict):
         raise BadCall(400, "the body must be a JSON object")
     return cast("dict[str, Any]", told)
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values for one name readers take either (RFC 8259, section 4): nobody's message is to depend on it."""
+    told: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in told:
+            raise BadCall(400, f"{name[:MAX_SHOWN]} comes twice")
+        told[name] = value
+    return told
 
 
 def _register_producer(told: Mapping[str, Any]) -> Call:

@@ -43,6 +43,7 @@ class View:
         self.cursors: dict[int, Cursor] = {}
         self.turns: dict[int, int] = {}
         self.names: dict[str, dict[int, str]] = {}
+        self._named_at: dict[str, int] = {}
         self._won: dict[int, int] = {}
         self._apply: Final[Mapping[str, Callable[[int, bytes | None, bytes | None], None]]] = {
             PRODUCERS_TOPIC: self._producer,
@@ -73,6 +74,10 @@ class View:
     def least_partitions(self, topic: str) -> int:
         """How many partitions the topic has at least, by their names; it may have more."""
         return max(self.given_names(topic), default=-1) + 1
+
+    def named_at(self, topic: str) -> int:
+        """The offset of the last record about its names; -1: there was none."""
+        return self._named_at.get(topic, -1)
 
     def _producer(self, offset: int, key: bytes | None, value: bytes | None) -> None:
         registration = decode_registration(value)
@@ -110,6 +115,7 @@ class View:
         if place is None:
             return
         topic, partition = place
+        self._named_at[topic] = offset
         name = decode_name(value)
         names = self.names.setdefault(topic, {})
         if name is None:

@@ -19,19 +19,32 @@ from server.storage import Directory, StorageError
 
 
 def truncate(log: Log, offset: int) -> None:
-    """Cut the log's end to `offset`, or to the start of the batch that holds it.
+    """Cut the log's end to `offset`, or to the start of the batch that holds it; behind the end, only an epoch goes
+    that begins there.
 
     Raises StorageError; the log has failed then, also where the disk was only full: it may be cut halfway, and what was
     appended next might be to a file without a name. Nothing may be under way, neither a job nor a compaction.
     """
     assert not log.is_syncing and not log.cleaning
-    if offset >= log.end_offset:
-        return
     try:
-        _truncate(log, offset)
+        if offset < log.end_offset:
+            _truncate(log, offset)
+        else:
+            _forget_empty_epoch(log)
     except StorageError as error:
         log.fail(error)
         raise
+
+
+def _forget_empty_epoch(log: Log) -> None:
+    """The epoch that begins at the log's end: it was led from here, and nothing was written in it. Its leader knows
+    nothing of it, and would tell who names it to cut the log there for ever (as UnifiedLog.truncateTo does)."""
+    latest = log.epochs.latest
+    log.epochs.cut_end(log.end_offset)
+    if log.epochs.latest != latest:
+        _finish_work(log)
+        store_epochs(log.directory, log.epochs)
+        log.directory.sync()
 
 
 def _truncate(log: Log, offset: int) -> None:

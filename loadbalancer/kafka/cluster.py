@@ -54,8 +54,13 @@ THERE: Final = frozenset(
     {KafkaError.TOPIC_ALREADY_EXISTS, KafkaError.INVALID_PARTITIONS, KafkaError.UNKNOWN_TOPIC_OR_PART}
 )
 """Another was faster: it made the topic or a partition, or deleted the topic."""
-PASSING: Final = frozenset({KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE})
-"""The leader has moved; who asks again finds it."""
+PASSING: Final = frozenset({
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError._UNKNOWN_PARTITION,  # pyright: ignore[reportPrivateUsage] -- so librdkafka calls one without a leader
+    KafkaError._DESTROY_BROKER,  # pyright: ignore[reportPrivateUsage] -- and so the end of a server whose address is another's
+})  # fmt: skip
+"""The leader has moved, or is away; who asks again finds it."""
 UNCERTAIN: Final = frozenset({KafkaError._TIMED_OUT, KafkaError.REQUEST_TIMED_OUT, KafkaError._TRANSPORT})  # pyright: ignore[reportPrivateUsage]
 """It may have been done."""
 

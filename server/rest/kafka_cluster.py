@@ -27,6 +27,9 @@ NAME_S: Final = 1.0
 """How long a server may take to say its name; one that doesn't is shown by the last that it said, or its address."""
 AGAIN_S: Final = 0.05
 """Between two questions for offsets: an election takes some tenths of a second."""
+TRY_S: Final = 1.0
+"""How long the first of these questions may take; a later one as much longer as has been asked already. Most take a
+millisecond, but one to a leader that has just ended librdkafka gives up only then, wherever it is led by now."""
 NEW_S: Final = 0.5
 """How long a partition that was just made may not be known to the broker that is asked."""
 GRACE_S: Final = 1.0
@@ -112,9 +115,11 @@ class KafkaCluster:
         loop = asyncio.get_running_loop()
         began = loop.time()
         while True:
-            left_s = began + ASK_S - loop.time()
+            asked_s = loop.time() - began
+            left_s = ASK_S - asked_s
+            limit_s = max(AGAIN_S, min(left_s, TRY_S + asked_s))
             try:
-                return await self._ask_offsets(topic, partitions, spec, max(AGAIN_S, left_s))
+                return await self._ask_offsets(topic, partitions, spec, limit_s)
             except Away:
                 if left_s < AGAIN_S:
                     raise

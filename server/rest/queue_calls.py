@@ -21,7 +21,7 @@ from server import http_calls, reading_order
 from server.http_calls import BadCall, failure, success
 from server.http_view import View
 from server.read_windows import Message
-from server.rest.cluster import Away, Cluster, NoTopic
+from server.rest.cluster import Away, Cluster, Emptied, NoTopic
 from server.rest.control_http import Control
 from server.rest.topic_table import LAG_S, PAUSE_S, TopicTable
 from server.rest.view_follower import PARTITION, ViewFollower
@@ -139,7 +139,14 @@ class QueueCalls:
 
     async def _register(self, where: str, registration: Registration) -> int:
         key = told.registration_key(self._new_nonce())
-        return await self._cluster.produce(where, PARTITION, told.encode_registration(registration), key)
+        return await self._keep(where, told.encode_registration(registration), key)
+
+    async def _keep(self, topic: str, value: bytes, key: bytes) -> int:
+        """A record of ours. Raises Away; Emptied where the topic was deleted, which is no caller's fault."""
+        try:
+            return await self._cluster.produce(topic, PARTITION, value, key)
+        except NoTopic:
+            raise Emptied(f"{topic} was deleted") from None
 
     async def _registered(self, topic: str, known: Mapping[int, Registration], number: int) -> Registration | None:
         """None: nobody has the id, not even by a call that another replica has just answered."""
@@ -175,7 +182,7 @@ class QueueCalls:
         key = told.producer_key(producer_id)
         await asyncio.gather(
             self._cluster.produce(topic, partition, message),
-            self._cluster.produce(CURSORS_TOPIC, PARTITION, told.encode_turn(turn + 1), key),
+            self._keep(CURSORS_TOPIC, told.encode_turn(turn + 1), key),
         )
         return success(told.produced(topic, names[partition]))
 
@@ -241,7 +248,7 @@ class QueueCalls:
     async def _move(self, consumer_id: int, cursor: Cursor) -> bool:
         """Whether the cursor's record counts."""
         value = told.encode_cursor(replace(cursor, writer=self.view.writer))
-        offset = await self._cluster.produce(CURSORS_TOPIC, PARTITION, value, told.consumer_key(consumer_id))
+        offset = await self._keep(CURSORS_TOPIC, value, told.consumer_key(consumer_id))
         await self._follower.reached(CURSORS_TOPIC, offset + 1)
         return self.view.won(consumer_id, offset)
 

@@ -18,7 +18,6 @@ from server.http_paths import PATHS
 from server.http_view import View
 from server.rest.cluster import Away, Cluster, Emptied
 from server.rest.control_http import Control, ControlHttp, NoControl
-from server.rest.flights import Flights
 from server.rest.queue_calls import QueueCalls
 from server.rest.view_follower import ViewFollower
 from wire.exchange import Request, Response
@@ -39,7 +38,7 @@ class QueueHttp:
         self._control = control
         self._cluster: Cluster | None = None
         self._calls: QueueCalls | None = None
-        self._opening = Flights[None, None, QueueCalls](self._open)
+        self._opening: asyncio.Task[QueueCalls] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self._under_way = 0
         self.counts: Counter[tuple[str, int]] = Counter()
@@ -62,7 +61,7 @@ class QueueHttp:
         self._under_way += 1  # here, for a task that is cancelled before its first step never comes to `finally`
         calls: QueueCalls | None = None
         try:
-            calls = self._calls or (await self._opening.get(None, (None,)))[None]
+            calls = self._calls or await self._opened()
             return self._counted(path, await calls.answer(call))
         except BadCall as error:
             if isinstance(error, Emptied) and calls is self._calls:
@@ -82,15 +81,20 @@ class QueueHttp:
         self.counts[path, response.status] += 1
         return response
 
-    async def _open(self, _: None, __: frozenset[None]) -> dict[None, QueueCalls]:
-        if self._calls is not None:
-            return {None: self._calls}
+    async def _opened(self) -> QueueCalls:
+        """Who comes while one start is under way waits for its end, good or bad: not for another OPEN_S behind it."""
+        if self._opening is None or self._opening.done():
+            self._opening = asyncio.create_task(self._open())
+            self._opening.add_done_callback(_heard)
+        return await asyncio.shield(self._opening)
+
+    async def _open(self) -> QueueCalls:
         cluster = self._cluster = self._cluster or await self._make_cluster()
         await _make_topics(cluster)
         follower = ViewFollower(View(uuid.uuid4().hex), cluster)
         follower.start()
         self._calls = QueueCalls(cluster, follower, self._control, lambda: uuid.uuid4().hex)
-        return {None: self._calls}
+        return self._calls
 
     def metrics_text(self) -> str:
         counts = sorted(self.counts.items())
@@ -99,8 +103,15 @@ class QueueHttp:
 
     async def close(self) -> None:
         """Behind the last call."""
-        self._opening.close()
+        if self._opening is not None:
+            self._opening.cancel()
         await asyncio.gather(_end(self._calls, self._cluster), *self._ending)
+
+
+def _heard(opening: "asyncio.Task[QueueCalls]") -> None:
+    """Why it failed; all who asked may have gone meanwhile."""
+    if not opening.cancelled():
+        opening.exception()
 
 
 async def _end(calls: QueueCalls | None, cluster: Cluster | None) -> None:

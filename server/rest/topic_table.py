@@ -24,8 +24,9 @@ class TopicTable:
         self._flights = Flights[None, None, Metadata](self._ask)
         self._kept: Metadata | None = None
         self._kept_at = 0.0
-        self._in_vain: dict[str, int] = {}
-        """How many partitions of a topic were waited for that didn't come: its names are those of one that is gone."""
+        self._in_vain: dict[str, tuple[int, int]] = {}
+        """How many partitions of a topic were waited for that didn't come (its names are those of one that is gone),
+        and when its names had last changed: where they have since, it may be there again."""
 
     async def metadata(self) -> Metadata:
         """As it is now."""
@@ -47,18 +48,21 @@ class TopicTable:
     async def _with(self, wanted: Mapping[str, int]) -> Metadata:
         """Metadata that has as many partitions of each topic; after LAG_S, what there is."""
         deadline = _now() + LAG_S
+        named_at = {topic: self._follower.view.named_at(topic) for topic in wanted}
         while True:
             found = await self.metadata()
             lacking = {topic for topic, least in wanted.items() if len(found.leaders.get(topic, ())) < least}
             if not lacking or _now() > deadline:
-                self._in_vain |= {topic: wanted[topic] for topic in lacking}
+                self._in_vain |= {topic: (wanted[topic], named_at[topic]) for topic in lacking}
                 return found
             await asyncio.sleep(PAUSE_S)
 
     def _least(self, topic: str, wanted: int = 0) -> int:
         """How many partitions it must have, by its names or `wanted`; 0 if they have been waited for in vain."""
-        least = max(wanted, self._follower.view.least_partitions(topic))
-        return least if least > self._in_vain.get(topic, 0) else 0
+        view = self._follower.view
+        least = max(wanted, view.least_partitions(topic))
+        waited, named_at = self._in_vain.get(topic, (0, 0))
+        return least if least > waited or view.named_at(topic) != named_at else 0
 
     async def names(self, topic: str) -> Sequence[str]:
         """Its partitions' names, with all that was made before this call; none: there is no such topic."""

@@ -142,6 +142,7 @@ MISTAKES: Sequence[tuple[str, str, bytes | None]] = (
     ("POST", "/producer/produce", b'{"producer_id": 0}'),
     ("POST", "/producer/produce", b'{"message": "x"}'),
     ("POST", "/producer/produce", b'{"producer_id": 0, "message": 1}'),
+    ("POST", "/producer/produce", b'{"producer_id": 0, "producer_id": 1, "message": "x"}'),
     ("POST", "/producer/produce", b'{"producer_id": -1, "message": "x"}'),
     ("POST", "/producer/produce", b'{"producer_id": true, "message": "x"}'),
     ("POST", "/producer/produce", b'{"producer_id": 0.0, "message": "x"}'),

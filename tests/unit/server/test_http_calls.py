@@ -77,6 +77,15 @@ class ReadingTest(unittest.TestCase):
             with self.subTest(depth=depth), self.assertRaises(BadCall):
                 read_call("POST", "/producer/produce", "", body)
 
+    def test_a_name_that_comes_twice(self) -> None:
+        for body, name in (
+            (b'{"producer_id": 0, "message": "x", "producer_id": 1}', "producer_id"),
+            (b'{"producer_id": 0, "message": "x", "more": {"a": 1, "a": 1}}', "a"),
+        ):
+            with self.assertRaises(BadCall) as caught:
+                read_call("POST", "/producer/produce", "", body)
+            self.assertEqual((caught.exception.status, caught.exception.message), (400, f"{name} comes twice"))
+
     def test_queries(self) -> None:
         for query, reason in (
             ("", "consumer_id is missing"),

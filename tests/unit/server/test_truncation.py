@@ -34,6 +34,20 @@ class TruncationTest(unittest.TestCase):
         sync(self.log, checkpoint=True)
         self.assertEqual(reopened(self.log).find_by_time(450), (5000, 10))
 
+    def test_an_epoch_that_began_at_the_end_and_has_nothing(self) -> None:
+        """This server led it, and then another did: else the two would disagree about it for ever."""
+        self.log.epochs.begin(9, 40)
+        for offset in (40, 41):
+            truncate(self.log, offset)
+            self.assertEqual((self.log.epochs.latest, contents(self.log)), (3, self.before))
+        self.assertEqual(reopened(self.log).epochs.latest, 3)
+
+    def test_an_empty_log_s_epoch(self) -> None:
+        log = new_log()
+        log.epochs.begin(2, 0)
+        truncate(log, 0)
+        self.assertEqual(log.epochs.latest, -1)
+
     def test_never_below_the_start(self) -> None:
         self.log.advance_start(11)
         for offset in (3, 10, 11):

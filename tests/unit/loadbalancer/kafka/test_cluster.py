@@ -100,7 +100,8 @@ class Names(Case):
 
     def test_a_leader_that_has_moved_is_looked_for(self) -> None:
         self.cluster.write_names({("T1", 0): "a"})
-        self.memory.faults["end"] = [error(KafkaError.NOT_LEADER_FOR_PARTITION)] * 3
+        own = (KafkaError._UNKNOWN_PARTITION, KafkaError._DESTROY_BROKER)  # pyright: ignore[reportPrivateUsage]
+        self.memory.faults["end"] = [error(code) for code in (KafkaError.NOT_LEADER_FOR_PARTITION, *own)]
         self.memory.faults["read"] = [error(KafkaError._ALL_BROKERS_DOWN)]
         self.assertEqual(self.cluster.names(), {("T1", 0): "a"})
 

@@ -52,6 +52,8 @@ class KafkaClusterTest(ClusterContract):
         with mock.patch.object(cluster, "_ask_offsets", answers), mock.patch.object(cluster, "metadata", looks):
             self.assertEqual(await cluster.ends("T0", (0,)), {0: 7})
         self.assertEqual(looks.await_count, 2, "or librdkafka would ask the one that it knows again")
+        limits = [round(call.args[3]) for call in answers.await_args_list]
+        self.assertEqual(limits, [1, 1, 1], "a leader that has just ended would take all the time that there is")
         never = mock.patch.object(cluster, "_ask_offsets", mock.AsyncMock(side_effect=Away("fenced")))
         with mock.patch.object(kafka_cluster, "ASK_S", 0.0), never, self.assertRaises(Away):
             await cluster.ends("T0", (0,))

@@ -12,7 +12,7 @@ from server.rest.memory_cluster import MemoryCluster, Topics
 from server.rest.queue_http import QueueHttp, control_at
 from tests.support.http_service import ServiceCase
 from tests.support.queue_replicas import MemoryControl, Replica, request
-from wire.http_queue import TOPICS
+from wire.http_queue import CONSUMERS_TOPIC, PRODUCERS_TOPIC, TOPICS
 
 
 class QueueHttpTest(unittest.IsolatedAsyncioTestCase):
@@ -44,6 +44,19 @@ class QueueHttpTest(unittest.IsolatedAsyncioTestCase):
         self.topics.is_away = False
         self.assertEqual((await self.replica.get("/topics"))[0], 200)
 
+    async def test_who_comes_while_a_start_is_under_way_waits_no_longer_than_it(self) -> None:
+        self.topics.is_away = True
+        with mock.patch.object(queue_http, "OPEN_S", 0.05), mock.patch.object(queue_http, "PAUSE_S", 0.01):
+            first = asyncio.create_task(self.replica.get("/topics"))
+            await asyncio.sleep(0)
+            second = asyncio.create_task(self.replica.get("/topics"))
+            self.assertEqual((await first)[0], 503)
+            for _ in range(5):
+                await asyncio.sleep(0)
+            self.assertTrue(second.done())
+        self.topics.is_away = False
+        self.assertEqual((await self.replica.get("/topics"))[0], 200)
+
     async def test_topics_without_a_leader_are_waited_for(self) -> None:
         self.topics.leaders[TOPICS[2], 0] = None
         with mock.patch.object(queue_http, "OPEN_S", 0.0):
@@ -69,6 +82,16 @@ class QueueHttpTest(unittest.IsolatedAsyncioTestCase):
         for at, replica in enumerate((other, self.replica)):
             found = {"message": at, "status": "success"}
             self.assertEqual(await replica.post("/producer/register", topic="T1", part="new"), (200, found))
+
+    async def test_one_of_the_topics_that_is_deleted_is_made_anew(self) -> None:
+        """Not 400, which would put it down to the caller, and would last as long as nobody asks for its end."""
+        await self.control.add_topic("T1", "P1")
+        self.assertEqual((await self.replica.post("/consumer/register", topic="T1"))[0], 200)
+        for path in ("/producer/register", "/consumer/register"):
+            del self.topics.logs[PRODUCERS_TOPIC], self.topics.logs[CONSUMERS_TOPIC]
+            self.assertEqual((await self.replica.post(path, topic="T1"))[0], 503)
+            found = {"message": 0, "status": "success"}
+            self.assertEqual(await self.replica.post(path, topic="T1"), (200, found))
 
     async def test_calls_are_bounded(self) -> None:
         with mock.patch.object(queue_http, "MAX_CALLS", 1):

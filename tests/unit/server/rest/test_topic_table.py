@@ -65,6 +65,25 @@ class TopicTableTest(unittest.IsolatedAsyncioTestCase):
         self.topics.make("T", 1)
         self.assertEqual(await self.table.names("T"), ("P1",))
 
+    async def test_a_topic_that_was_made_anew_is_waited_for_again(self) -> None:
+        """Else a partition that was just made is unknown for a second, as if POST /topics/add hadn't been answered."""
+        self.name("T", 0, "P1")
+        self.name("T", 1, "P2")
+        with mock.patch.object(topic_table, "LAG_S", 0.001):
+            self.assertEqual(await self.table.names("T"), ())
+        self.name("T", 0, None)
+        self.name("T", 1, None)
+        self.topics.make("T", 1)
+        self.name("T", 0, "P1")
+        self.assertEqual(await self.table.names("T"), ("P1",))
+        self.name("T", 1, "P2")
+        asking = asyncio.create_task(self.table.names("T"))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.assertFalse(asking.done())
+        self.topics.make("T", 2)
+        self.assertEqual(await asking, ("P1", "P2"))
+
 
 if __name__ == "__main__":
     unittest.main()
