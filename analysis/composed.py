@@ -6,10 +6,8 @@ A running demo is never met, and nothing of it is left: what it made is known by
 import contextlib
 import http.client
 import os
-import random
 import secrets
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Generator
@@ -18,6 +16,7 @@ from typing import Any, cast
 import docker
 import docker.errors
 
+from analysis.ports import free_ports, free_range
 from analysis.provenance import ROOT
 from analysis.served import Served
 
@@ -46,8 +45,8 @@ class Composed(Served):
         self.client = client
         self.project = f"carousel-test-{secrets.token_hex(3)}"
         self.network = f"{self.project}-net"
-        self.port, self.second_port = _free_ports(2)
-        self.queue_port = _free_range(QUEUE_PORTS)
+        self.port, self.second_port = free_ports(2)
+        self.queue_port = free_range(QUEUE_PORTS)
         self._command = command
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CAROUSEL_")}
         self.environment = {
@@ -137,24 +136,3 @@ def composed(**settings: str) -> Generator[Composed]:
         yield system
     finally:
         system.clear()
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [sock.getsockname()[1] for sock in sockets]
-    for sock in sockets:
-        sock.close()
-    return ports
-
-
-def _free_range(count: int) -> int:
-    """The first of so many ports in a row that are free now, below those that the kernel gives out."""
-    for first in random.sample(range(20_000, 32_000, count), 100):
-        with contextlib.ExitStack() as held:
-            try:
-                for port in range(first, first + count):
-                    held.enter_context(socket.create_server(("127.0.0.1", port)))
-            except OSError:
-                continue
-            return first
-    raise RuntimeError(f"no {count} free ports in a row")

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
+from analysis.ports import free_ports
 from analysis.running import wait_until
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -178,12 +179,3 @@ class Kafka:
         done = subprocess.run(command, capture_output=True, text=True, timeout=START_S, check=False)
         if done.returncode:
             raise RuntimeError(f"Kafka's storage can't be formatted: {(done.stdout + done.stderr)[-2000:]}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody had just now, all different."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]

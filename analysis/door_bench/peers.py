@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from analysis.door_bench.accounting import tree
-from analysis.door_bench.pinning import free_ports, pinned
+from analysis.door_bench.pinning import pinned
+from analysis.ports import free_ports
 from analysis.running import descendants, running, wait_until
 from loadbalancer.spawn.compiled import OFF
 

@@ -1,8 +1,7 @@
-"""Which cores a process may use, and which ports are free."""
+"""Which cores a process may use, and for how long."""
 
 import contextlib
 import os
-import socket
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -30,12 +29,3 @@ def pinned(to: set[int]) -> Generator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports on which nobody listens now."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]

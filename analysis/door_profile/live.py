@@ -7,9 +7,10 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from analysis.door_bench.peers import FRONTS, Front, backends, started
-from analysis.door_bench.pinning import cores, free_ports
+from analysis.door_bench.pinning import cores
 from analysis.door_bench.rounds import Ground, Measurement, quiet_one
 from analysis.door_bench.scenarios import SCENARIOS
+from analysis.ports import free_ports
 
 SCENARIO = SCENARIOS["get-32"]
 

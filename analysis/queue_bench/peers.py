@@ -25,7 +25,7 @@ from typing import Final
 
 from analysis.door_bench.accounting import tree
 from analysis.door_bench.peers import program_path
-from analysis.kafka_peer import free_ports
+from analysis.ports import free_ports
 from analysis.queue_bench.engines import Engine, until_first_ack
 from analysis.queue_bench.plans import Where
 

@@ -21,7 +21,8 @@ from typing import Final, Protocol, cast
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from analysis.kafka_peer import Kafka, free_ports
+from analysis.kafka_peer import Kafka
+from analysis.ports import free_ports
 from analysis.running import Running, alive, running, wait_until
 from loadbalancer.cli.remote import RemoteError
 

@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from analysis.kafka_peer import Kafka, free_ports, lacking
+from analysis.kafka_peer import Kafka, lacking
+from analysis.ports import free_ports
 from analysis.running import START_S, Running, running, wait_until
 
 KAFKA_SETTINGS: Final = {

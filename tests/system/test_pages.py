@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.kafka_peer import free_ports
+from analysis.ports import free_ports
 from analysis.running import START_S, Running, running, wait_until
 from tests.support.pages import ROOT, Example, Reader, examples, seen_as
 from tests.support.programs import programs_or_skip

@@ -23,7 +23,7 @@ from typing import Any, ClassVar
 import pytest
 from support.kafka_raw import Raw, array, request, text
 
-from analysis.kafka_peer import free_ports
+from analysis.ports import free_ports
 from analysis.queue_drills.engines import CarouselEngine
 from analysis.queue_drills.figures import acks, worst_pause
 from analysis.queue_drills.judge import judge

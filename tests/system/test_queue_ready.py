@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from analysis.kafka_peer import free_ports
+from analysis.ports import free_ports
 from analysis.running import Running, start, wait_until
 
 SERVERS = 3

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from analysis.ports import free_ports
+
 DEADLINE_S = 15.0
 ROOT = Path(__file__).parents[2]
 HOME = b"GET /home HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -25,11 +27,6 @@ os.dup2(int(sys.argv[1]), 3)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="http")
 os.execv(sys.executable, [sys.executable, "-m", "server"])
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return one.getsockname()[1]
 
 
 def connected(port: int) -> socket.socket:
@@ -88,7 +85,7 @@ class ServerCase(unittest.TestCase):
 @pytest.mark.system
 class Serving(ServerCase):
     def test_it_serves_and_leaves_in_order(self) -> None:
-        port = free_port()
+        (port,) = free_ports(1)
         process = self.start(PORT=str(port))
         with connected(port) as idle, connected(port) as busy:
             idle.sendall(HOME)
@@ -141,7 +138,7 @@ class Refusing(ServerCase):
     def test_a_directory_in_use_is_75_and_free_after_kill_9(self) -> None:
         path = self.data_dir()
         owner = {"CAROUSEL_CLUSTER": "c1", "NODE_ID": "7"}
-        port = free_port()
+        (port,) = free_ports(1)
         first = self.start("--data-dir", path, PORT=str(port), **owner)
         connected(port).close()
         self.assert_refused(self.start(DATA_DIR=path, PORT="0", **owner), 75, f"in use by process {first.pid}")

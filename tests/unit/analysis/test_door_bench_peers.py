@@ -1,11 +1,10 @@
 import os
 import re
-import socket
 import unittest
 from unittest import mock
 
 from analysis.door_bench.peers import HERE, PACKAGES, filled, lacking, program_path
-from analysis.door_bench.pinning import cores, free_ports, pinned
+from analysis.door_bench.pinning import cores, pinned
 
 
 class FilledTest(unittest.TestCase):
@@ -52,9 +51,3 @@ class PinningTest(unittest.TestCase):
                 cores()  # there is none left for the front
             raise KeyError
         self.assertEqual(os.sched_getaffinity(0), before)
-
-    def test_free_ports_differ_and_are_free(self) -> None:
-        ports = free_ports(5)
-        self.assertEqual(len(set(ports)), 5)
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", ports[0]))
