@@ -16,6 +16,7 @@ if __package__ in (None, ""):  # run by its path: its folder's files must not st
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from client.assignments import parse_all
+from client.consume_log import ways
 from client.errors import CarouselError
 from client.plain.consume_http import HttpToFile
 from client.plain.consume_kafka import KafkaToFile
@@ -45,7 +46,8 @@ def consume(options: argparse.Namespace, notices: Notices) -> None:
     wanted = parse_all(options.topics)
     path = options.log_loc / f"consumer_{options.id}.txt"
     with closing(QueueCalls(options.broker)) as calls, LineFile(path) as file:
-        address = bootstrap(calls, notices)
+        by_http, by_kafka = ways(file.kept)
+        address = None if by_http else bootstrap(calls, notices, bound=by_kafka)
         if address is None:
             HttpToFile(calls, wanted, file, options.timeout, notices).run()
         else:

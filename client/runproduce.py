@@ -50,12 +50,13 @@ def produce(options: argparse.Namespace, notices: Notices) -> None:
     lines = parse_lines(text, topics)
     if not lines:
         return
+    record = path.with_suffix(".offsets")
     with closing(QueueCalls(options.broker)) as calls:
-        address = bootstrap(calls, notices)
+        bound = produce_kafka.under_way(lines, record) is not None
+        address = bootstrap(calls, notices, bound=bound)
         if address is None:
             produce_http.produce(calls, lines, len(topics), options.pace, notices)
         else:
-            record = path.with_suffix(".offsets")
             produce_kafka.produce(address, lines, len(topics), record, options.pace, notices)
 
 
