@@ -7,6 +7,7 @@ group knows.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -15,6 +16,7 @@ from client.cli.positions import Place, advanced, unwritten
 from client.cli.reached import all_reached
 from client.cli.sinks import Sink
 from client.cli.telling import Telling
+from client.errors import CarouselError
 
 BATCH: Final = 1_000
 POLL_S: Final = 0.2
@@ -90,7 +92,7 @@ class Job:
     def _turn(self) -> None:
         left = BATCH if self.count is None else min(BATCH, self.count - self.written)
         messages = self._next(left)
-        fresh = unwritten(messages, self.following)
+        fresh = self._fresh(messages)
         if fresh:
             self._write(fresh)
         if messages:
@@ -101,6 +103,25 @@ class Job:
             self._telling.tell()
         elif self.now_s() - self._kept_s > KEEP_EVERY_S:
             self._keep()
+
+    def _fresh(self, messages: Sequence[Seen]) -> list[Seen]:
+        """Those that are not written yet. A group hands some out again after a rebalance; but where the log ends before
+        what was written of it, it was made anew, and nobody has seen its messages. Raises BadPosition."""
+        found = unwritten(messages, self.following)
+        if len(found) == len(messages):
+            return found
+        for place in self._cut_short():
+            self.sink.begin_anew(place)
+            del self.following[place]
+            self._ends.pop(place, None)
+            self._telling.forget(place)
+        return unwritten(messages, self.following)
+
+    def _cut_short(self) -> list[Place]:
+        """The partitions that end before what was written of them."""
+        with suppress(CarouselError):
+            return [place for place, end in self.source.ends().items() if end < self.following.get(place, 0)]
+        return []
 
     def _write(self, messages: Sequence[Seen]) -> None:
         data = b"".join(map(self.write, messages))

@@ -65,6 +65,9 @@ class Log:
         self.kept = dict(following)
         self.told.append("keep")
 
+    def begin_anew(self, place: Place) -> None:
+        self.told.append(f"anew {place[1]}")
+
 
 def job(log: Log, **more: Any) -> Job:
     more.setdefault("following", {})
@@ -88,6 +91,20 @@ class ConsumeJobTest(unittest.TestCase):
         self.assertTrue(job(log, count=1, following={("T1", 0): 2}, commits=True).run())
         self.assertEqual(log.text, b"2,")
         self.assertEqual(log.told.count("keep"), 1)
+
+    def test_a_log_that_was_made_anew_is_read_from_its_beginning(self) -> None:
+        for commits in (False, True):
+            log = Log([*map(message, range(4)), message(0), message(1)])
+            with mock.patch("client.cli.consume_job.BATCH", 4):
+                self.assertTrue(job(log, count=6, commits=commits).run())
+            self.assertEqual((log.text, log.told.count("anew 0")), (b"0,1,2,3,0,1,", 1))
+            self.assertEqual(log.kept, {("T1", 0): 2})
+
+    def test_what_a_group_hands_out_again_is_of_the_same_log(self) -> None:
+        log = Log([message(0), message(1), message(2), message(1), message(2), message(3)])
+        with mock.patch("client.cli.consume_job.BATCH", 3):
+            self.assertTrue(job(log, until_end=True, commits=True).run())
+        self.assertEqual((log.text, log.told.count("anew 0")), (b"0,1,2,3,", 0))
 
     def test_until_the_end_of_every_partition_even_if_no_message_is_the_last(self) -> None:
         for partitions, marker in ((1, 0), (2, 0), (1, 1)):
