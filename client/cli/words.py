@@ -17,8 +17,8 @@ ADVICE: Final[dict[type[CarouselError], str]] = {
     PartitionNotFound: "see `carousel topics describe NAME`",
     TopicExists: "choose another name, or use it as it is",
     GroupNotFound: "see `carousel groups`; a group is there once a consumer has joined it",
-    OffsetOutOfRange: "see `carousel topics describe NAME` for what is kept; --from beginning starts there (-o: in another "
-    "file)",
+    OffsetOutOfRange: "see `carousel topics describe NAME` for what is kept; --from beginning starts there, with "
+    "-o in another file",
     Unreachable: "check the address (--bootstrap) and that the servers run (`carousel status`)",
 }
 ADVICE_BY_CODE: Final = {
