@@ -65,7 +65,10 @@ def consume(
             sink.keep(following)  # a kill before the first message must not move the start
         with _source(cluster.looking_for_ends() if until_end else cluster, topics, group, where) as source:
             job = Job(source, sink, write, following, count, until_end, timeout, bool(group))
-            if not job.run():
+            reached = job.run()
+            if until_end and source.idle:
+                say(f"other members of {group} read all of it; nothing was left for this one")
+            if not reached:
                 raise Failed(f"{job.written} of {count} messages came, then none for {timeout:g} s")
 
 

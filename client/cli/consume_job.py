@@ -24,8 +24,14 @@ KEEP_EVERY_S: Final = 0.5  # without a group, how much is read again after a kil
 OWED_S: Final = 10.0  # of silence; then what the group was not told is left: some comes again, nothing is lost
 
 
+IDLE_S: Final = 10.0  # without a partition; a cooperative group gives them in its second round, seconds later
+
+
 class Source(Protocol):
     """The part of `client.Consumer` that is needed here."""
+
+    @property
+    def idle(self) -> bool: ...
 
     def batch(self, count: int, timeout_s: float = 1.0) -> Sequence[Seen]: ...
     def commit(self) -> None: ...
@@ -56,9 +62,10 @@ class Job:
     _kept_s: float = 0.0
     _heard_s: float = field(init=False)
     _telling: Telling = field(init=False)
+    _busy_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._heard_s = self.now_s()
+        self._heard_s = self._busy_s = self.now_s()
         self._telling = Telling(self.source.commit)
 
     def run(self) -> bool:
@@ -76,7 +83,13 @@ class Job:
     def _complete(self) -> bool:
         if self.count is not None and self.written >= self.count:
             return True
-        return self.until_end and self._at_end() and not self._owes()
+        return self.until_end and ((self._at_end() and not self._owes()) or self._left_out())
+
+    def _left_out(self) -> bool:
+        """Of a group whose other members read everything: to the end there is nothing for us."""
+        if not self.source.idle:
+            self._busy_s = self.now_s()
+        return self.now_s() - self._busy_s > IDLE_S
 
     def _owes(self) -> bool:
         return self._telling.owes(self.source.assignment()) and self.now_s() - self._heard_s < OWED_S

@@ -1,8 +1,9 @@
 """Where the `carousel` command begins: the queue's commands start without the front door's settings.
 
-Those make the flags of `carousel up`, and to define and check them costs a third of a command's CPU (0.13 s); somebody who types
-`carousel topics` in a loop pays for that each time. So an attached command (`loadbalancer.cli.attached`) is run by a
-group that has nothing else in it; anything else is `loadbalancer.cli.main`'s, mistyped words and help included.
+Those make the flags of `carousel up`. To define and check them takes 0.13 s of CPU, a third of what a command costs;
+whoever types `carousel topics` in a loop would pay for that each time. So an attached command
+(`loadbalancer.cli.attached`) is run by a group that has nothing else in it; anything else is `loadbalancer.cli.main`'s,
+mistyped words and help included.
 """
 
 import sys

@@ -18,6 +18,7 @@ class FakeConsumer:
     """Hands out two messages of T1:0, and knows how it was made."""
 
     made: ClassVar[list[tuple[Any, ...]]] = []
+    idle = False
 
     def __init__(self, bootstrap: str, topics: Any, **how: Any) -> None:
         self.made.append((topics, how))

@@ -30,6 +30,7 @@ class Log:
     clock_s: float = 0.0
     handed: int = 0
     refuses: list[str] = field(default_factory=list[str])
+    idle: bool = False
 
     def batch(self, count: int, timeout_s: float = 1.0) -> Sequence[Seen]:
         found = self.messages[self.handed : self.handed + count]
@@ -116,6 +117,18 @@ class ConsumeJobTest(unittest.TestCase):
         log = Log([])
         self.assertTrue(job(log, until_end=True).run())
         self.assertEqual(log.told, [])
+
+    def test_a_member_that_is_left_nothing_to_read_ends(self) -> None:
+        log = Log([], partitions=0, idle=True)
+        self.assertTrue(job(log, until_end=True, commits=True).run())
+        self.assertLess(10, log.clock_s)
+        self.assertLess(log.clock_s, 11)
+
+    def test_a_member_that_waits_for_the_group_does_not(self) -> None:
+        """It is not idle while the group is rearranged, however long that takes."""
+        log = Log([], partitions=0)
+        self.assertTrue(job(log, until_end=True, commits=True, quiet_s=30.0).run())
+        self.assertLess(30, log.clock_s)
 
     def test_silence_is_an_end_but_not_the_one_that_a_count_asked_for(self) -> None:
         for count, well in ((None, True), (3, False)):
