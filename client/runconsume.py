@@ -22,7 +22,7 @@ from client.plain.consume_http import HttpToFile
 from client.plain.consume_kafka import KafkaToFile
 from client.plain.line_file import LineFile
 from client.plain.looking import bootstrap
-from client.plain.notices import Notices
+from client.plain.notices import Notices, seconds, words_for
 from client.web.calls import QueueCalls
 
 
@@ -37,7 +37,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--log_loc", type=Path, required=True, metavar="DIR", help="the folder of the file")
     parser.add_argument(
-        "--timeout", type=float, default=20.0, metavar="S", help="end after so many seconds without a message"
+        "--timeout", type=seconds, default=20.0, metavar="S", help="end after so many seconds without a message"
     )
     return parser.parse_args(argv)
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         consume(arguments(argv), notices)
     except (CarouselError, OSError) as error:
-        notices.say(str(error))
+        notices.say(words_for(error))
         return 1
     except KeyboardInterrupt:
         return 130
