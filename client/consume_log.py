@@ -50,6 +50,13 @@ class Record:
     wanted: tuple[str, ...] = ()
 
 
+def ways(kept: Record | None) -> tuple[bool, bool]:
+    """Whether the run before went over HTTP, and whether over the Kafka protocol; the next one goes the same way, for
+    each knows nothing of where the other was."""
+    by_kafka = kept is not None and bool(kept.positions)
+    return kept is not None and bool(kept.taken) and not by_kafka, by_kafka
+
+
 def line_of(place: str, message: str) -> bytes:
     """One line: line breaks inside of the message are written as `\\n` and `\\r`, so that it stays one."""
     plain = message.replace("\r", "\\r").replace("\n", "\\n")

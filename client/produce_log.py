@@ -9,6 +9,7 @@ and its line's number in a header, and the run writes down, before its first mes
 restart reads from there what is stored already, and sends the rest: nothing twice, nothing left out.
 """
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -108,6 +109,11 @@ def lacking(lines: Iterable[Line], names: Mapping[str, Sequence[str]]) -> list[s
         if topic not in names or part not in (EVERY, *names[topic])
     )
     return list(dict.fromkeys(missing))
+
+
+def digest_of(lines: Sequence[Line]) -> str:
+    """By which a run knows its lines again."""
+    return hashlib.sha256(repr(list(lines)).encode()).hexdigest()
 
 
 def mark(run: str, number: int) -> bytes:

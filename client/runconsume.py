@@ -16,12 +16,13 @@ if __package__ in (None, ""):  # run by its path: its folder's files must not st
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from client.assignments import parse_all
+from client.consume_log import ways
 from client.errors import CarouselError
 from client.plain.consume_http import HttpToFile
 from client.plain.consume_kafka import KafkaToFile
 from client.plain.line_file import LineFile
 from client.plain.looking import bootstrap
-from client.plain.notices import Notices
+from client.plain.notices import Notices, seconds, words_for
 from client.web.calls import QueueCalls
 
 
@@ -36,7 +37,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--log_loc", type=Path, required=True, metavar="DIR", help="the folder of the file")
     parser.add_argument(
-        "--timeout", type=float, default=20.0, metavar="S", help="end after so many seconds without a message"
+        "--timeout", type=seconds, default=20.0, metavar="S", help="end after so many seconds without a message"
     )
     return parser.parse_args(argv)
 
@@ -45,7 +46,8 @@ def consume(options: argparse.Namespace, notices: Notices) -> None:
     wanted = parse_all(options.topics)
     path = options.log_loc / f"consumer_{options.id}.txt"
     with closing(QueueCalls(options.broker)) as calls, LineFile(path) as file:
-        address = bootstrap(calls, notices)
+        by_http, by_kafka = ways(file.kept)
+        address = None if by_http else bootstrap(calls, notices, bound=by_kafka)
         if address is None:
             HttpToFile(calls, wanted, file, options.timeout, notices).run()
         else:
@@ -57,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         consume(arguments(argv), notices)
     except (CarouselError, OSError) as error:
-        notices.say(str(error))
+        notices.say(words_for(error))
         return 1
     except KeyboardInterrupt:
         return 130

@@ -18,7 +18,7 @@ from client.assignments import parse
 from client.errors import CarouselError, ConfigError
 from client.plain import produce_http, produce_kafka
 from client.plain.looking import bootstrap
-from client.plain.notices import Notices
+from client.plain.notices import Notices, seconds, words_for
 from client.produce_log import parse_lines
 from client.web.calls import QueueCalls
 
@@ -34,7 +34,11 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--log_loc", type=Path, required=True, metavar="DIR", help="the folder of the file")
     parser.add_argument(
-        "--pace", type=float, default=1.0, metavar="S", help="the longest pause between two turns, in seconds; 0: none"
+        "--pace",
+        type=seconds,
+        default=1.0,
+        metavar="S",
+        help="the longest pause between two turns, seconds; 0: none",
     )
     return parser.parse_args(argv)
 
@@ -45,17 +49,18 @@ def produce(options: argparse.Namespace, notices: Notices) -> None:
     path: Path = options.log_loc / f"producer_{options.id}.txt"
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8: byte {error.start} can't be read") from error
     lines = parse_lines(text, topics)
     if not lines:
         return
+    record = path.with_suffix(".offsets")
     with closing(QueueCalls(options.broker)) as calls:
-        address = bootstrap(calls, notices)
+        bound = produce_kafka.under_way(lines, record) is not None
+        address = bootstrap(calls, notices, bound=bound)
         if address is None:
             produce_http.produce(calls, lines, len(topics), options.pace, notices)
         else:
-            record = path.with_suffix(".offsets")
             produce_kafka.produce(address, lines, len(topics), record, options.pace, notices)
 
 
@@ -64,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         produce(arguments(argv), notices)
     except (CarouselError, OSError) as error:
-        notices.say(str(error))
+        notices.say(words_for(error))
         return 1
     except KeyboardInterrupt:
         return 130

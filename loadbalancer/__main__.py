@@ -2,7 +2,7 @@
 
 import sys
 
-from loadbalancer.cli.main import main
+from loadbalancer.cli.start import main
 
 if __name__ == "__main__":
     if len(sys.argv) == 1 or (sys.argv[1].startswith("-") and sys.argv[1] != "--help"):

@@ -13,7 +13,7 @@ from client.cli.consume_job import Job
 from client.cli.formats import PLAIN, compiled, json_line
 from client.cli.positions import BadPosition, Place
 from client.cli.sinks import File, Sink, Stdout
-from client.cli.starts import BEGINNING, END, HELP, Start, offset_of, start_of
+from client.cli.starts import BEGINNING, END, HELP, Start, looks_like_one, offset_of, start_of
 from client.cli.terms import EXITS, Cluster, Failed, Json, Misused, say, with_cluster
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def consume(
     """Write messages to standard output or a file, kcat-like."""
     if as_json and text != PLAIN:
         raise Misused("--format is for text; --json has a format of its own")
+    if output is not None and looks_like_one(str(output)):
+        raise Misused(f"-o names a file; where to begin is --from {output} (a file of that name: give its whole path)")
     write = json_line if as_json else compiled(text)
     begin = _start(start, bool(group))
     with _sink(output) as sink:
@@ -65,7 +67,10 @@ def consume(
             sink.keep(following)  # a kill before the first message must not move the start
         with _source(cluster.looking_for_ends() if until_end else cluster, topics, group, where) as source:
             job = Job(source, sink, write, following, count, until_end, timeout, bool(group))
-            if not job.run():
+            reached = job.run()
+            if until_end and source.idle:
+                say(f"other members of {group} read all of it; nothing was left for this one")
+            if not reached:
                 raise Failed(f"{job.written} of {count} messages came, then none for {timeout:g} s")
 
 

@@ -7,6 +7,7 @@ group knows.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -15,6 +16,7 @@ from client.cli.positions import Place, advanced, unwritten
 from client.cli.reached import all_reached
 from client.cli.sinks import Sink
 from client.cli.telling import Telling
+from client.errors import CarouselError
 
 BATCH: Final = 1_000
 POLL_S: Final = 0.2
@@ -22,8 +24,14 @@ KEEP_EVERY_S: Final = 0.5  # without a group, how much is read again after a kil
 OWED_S: Final = 10.0  # of silence; then what the group was not told is left: some comes again, nothing is lost
 
 
+IDLE_S: Final = 10.0  # without a partition; a cooperative group gives them in its second round, seconds later
+
+
 class Source(Protocol):
     """The part of `client.Consumer` that is needed here."""
+
+    @property
+    def idle(self) -> bool: ...
 
     def batch(self, count: int, timeout_s: float = 1.0) -> Sequence[Seen]: ...
     def commit(self) -> None: ...
@@ -54,9 +62,10 @@ class Job:
     _kept_s: float = 0.0
     _heard_s: float = field(init=False)
     _telling: Telling = field(init=False)
+    _busy_s: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self._heard_s = self.now_s()
+        self._heard_s = self._busy_s = self.now_s()
         self._telling = Telling(self.source.commit)
 
     def run(self) -> bool:
@@ -74,7 +83,13 @@ class Job:
     def _complete(self) -> bool:
         if self.count is not None and self.written >= self.count:
             return True
-        return self.until_end and self._at_end() and not self._owes()
+        return self.until_end and ((self._at_end() and not self._owes()) or self._left_out())
+
+    def _left_out(self) -> bool:
+        """Of a group whose other members read everything: to the end there is nothing for us."""
+        if not self.source.idle:
+            self._busy_s = self.now_s()
+        return self.now_s() - self._busy_s > IDLE_S
 
     def _owes(self) -> bool:
         return self._telling.owes(self.source.assignment()) and self.now_s() - self._heard_s < OWED_S
@@ -90,7 +105,7 @@ class Job:
     def _turn(self) -> None:
         left = BATCH if self.count is None else min(BATCH, self.count - self.written)
         messages = self._next(left)
-        fresh = unwritten(messages, self.following)
+        fresh = self._fresh(messages)
         if fresh:
             self._write(fresh)
         if messages:
@@ -101,6 +116,25 @@ class Job:
             self._telling.tell()
         elif self.now_s() - self._kept_s > KEEP_EVERY_S:
             self._keep()
+
+    def _fresh(self, messages: Sequence[Seen]) -> list[Seen]:
+        """Those that are not written yet. A group hands some out again after a rebalance; but where the log ends before
+        what was written of it, it was made anew, and nobody has seen its messages. Raises BadPosition."""
+        found = unwritten(messages, self.following)
+        if len(found) == len(messages):
+            return found
+        for place in self._cut_short():
+            self.sink.begin_anew(place)
+            del self.following[place]
+            self._ends.pop(place, None)
+            self._telling.forget(place)
+        return unwritten(messages, self.following)
+
+    def _cut_short(self) -> list[Place]:
+        """The partitions that end before what was written of them."""
+        with suppress(CarouselError):
+            return [place for place, end in self.source.ends().items() if end < self.following.get(place, 0)]
+        return []
 
     def _write(self, messages: Sequence[Seen]) -> None:
         data = b"".join(map(self.write, messages))

@@ -69,8 +69,12 @@ def _of_json(number: int, line: bytes, shape: Shape) -> Record:
         if not isinstance(found, dict):
             raise BadFormat("it is no JSON object")
         return _record(cast("dict[str, Any]", found), shape)
-    except ValueError as error:
+    except BadFormat as error:
         raise BadLine(f"line {number}: {error}") from None
+    except json.JSONDecodeError as error:
+        raise BadLine(f"line {number} is no JSON: {error.msg} at character {error.colno}") from None
+    except ValueError as error:
+        raise BadLine(f"line {number} is no JSON: {error}") from None
 
 
 def _record(found: dict[str, Any], shape: Shape) -> Record:

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from client.cli.positions import Place
 from client.cli.reached import all_reached
 from client.cli.sending import BadState, Found, State, number_in
 from client.cli.terms import Cluster
+from client.errors import TopicNotFound
 
 if TYPE_CHECKING:
     from client import Message
@@ -20,9 +22,11 @@ POLL_S: Final = 0.1
 
 
 def ends_of(cluster: Cluster, topic: str) -> dict[int, int]:
-    """Where each partition ends now. Raises TopicNotFound, Unreachable."""
-    with cluster.admin() as admin:
+    """Where each partition ends now; none where the topic is yet to be made, which sending does where servers make
+    topics by themselves. Raises Unreachable."""
+    with cluster.admin() as admin, suppress(TopicNotFound):
         return {partition: offsets.next for partition, offsets in admin.offsets(topic).items()}
+    return {}
 
 
 def starts_of(cluster: Cluster, state: State) -> dict[Place, int]:
@@ -40,6 +44,8 @@ def starts_of(cluster: Cluster, state: State) -> dict[Place, int]:
 
 def found_in_log(cluster: Cluster, state: State) -> dict[int, Found]:
     """The lines beyond the prefix that are in the log, with their places."""
+    if not state.next and not ends_of(cluster, state.topic):  # it was killed before the topic was made
+        return {}
     found: dict[int, Found] = {}
     for message in _since(cluster, state):
         number = number_in(message.headers, state.run)

@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from client.cli.kept import Kept, Unusable
-from client.cli.positions import Place, Position, position_of
+from client.cli.positions import BadPosition, Place, Position, position_of
+from client.cli.terms import say
 
 
 class Sink(Protocol):
@@ -19,6 +20,11 @@ class Sink(Protocol):
 
     def keep(self, following: Mapping[Place, int]) -> None:
         """All before these offsets is written: survive on it."""
+        ...
+
+    def begin_anew(self, place: Place) -> None:
+        """This partition's log was made anew, and its first messages come next. Raises BadPosition where an account
+        of the old one is kept."""
         ...
 
 
@@ -31,6 +37,9 @@ class Stdout:
 
     def keep(self, following: Mapping[Place, int]) -> None:
         pass
+
+    def begin_anew(self, place: Place) -> None:
+        say(f"{place[0]}:{place[1]} was made anew; it is read from its beginning")
 
 
 class File:
@@ -66,6 +75,9 @@ class File:
     def keep(self, following: Mapping[Place, int]) -> None:
         os.fsync(self._file.fileno())
         self._kept.write(Position(self._file.tell(), dict(following)).dump())
+
+    def begin_anew(self, place: Place) -> None:
+        raise BadPosition(f"{place[0]}:{place[1]} was made anew, and the file holds the old one; name another file")
 
     def __enter__(self) -> Self:
         return self

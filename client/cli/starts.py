@@ -31,6 +31,11 @@ BEGINNING: Final = Start("beginning")
 END: Final = Start("end")
 
 
+def looks_like_one(text: str) -> bool:
+    """Whether kcat's users mean it by -o, which is its flag for where to begin."""
+    return text in WORDS or re.fullmatch(r"-?\d{1,18}", text) is not None
+
+
 def start_of(text: str, now_ms: int) -> Start:
     """`now_ms` is where "-5m" counts from. Raises BadStart."""
     if text in WORDS:

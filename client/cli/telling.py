@@ -44,6 +44,11 @@ class Telling:
         self._owed = {place: offset for place, offset in self._owed.items() if self._handed.get(place, 0) < offset}
         return True
 
+    def forget(self, place: Place) -> None:
+        """Its log was made anew: what was handed out of the old one is owed no more."""
+        self._handed.pop(place, None)
+        self._owed.pop(place, None)
+
     def owes(self, places: Iterable[Place]) -> bool:
         """Whether there is one of these that the group doesn't know all of. Others are somebody else's now."""
         return not self._owed.keys().isdisjoint(places)

@@ -1,6 +1,6 @@
 """Topics, groups and configs of any Kafka cluster, asked and changed in one line each."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
@@ -109,17 +109,17 @@ class Admin:
 
     def describe_group(self, name: str) -> GroupInfo:
         """One group with its members. Raises GroupNotFound, Unreachable."""
-        doing = f"describing group {name}"
-        found = self._answer(doing, lambda s: self._raw.describe_consumer_groups([name], request_timeout=s)[name])
-        if words_of(found.state) == "dead":  # Kafka's word for a group that nobody knows
-            raise GroupNotFound(f"{name}: no such group. What to do: see groups(); one is there once it has joined")
-        return group_of(found)
+        return group_of(self._described(name))
 
     def lag(self, name: str) -> list[Lag]:
-        """How far a group is behind, for each partition that it committed for or reads now. Raises GroupNotFound."""
-        reads = {place for member in self.describe_group(name).members for place in member.assignment}
+        """How far a group is behind, in every partition of the topics that it committed for or reads now; those that it
+        never committed for are among them, as their messages wait, too. Of a group that nobody ever joined (its offsets
+        were set from outside, by readers of single partitions) only those partitions. Raises GroupNotFound."""
+        raw = self._described(name)
+        reads = {place for member in group_of(raw).members for place in member.assignment}
         committed = self._committed(name)
-        places = sorted(reads | committed.keys())
+        known = reads | committed.keys()
+        places = sorted(known if raw.is_simple_consumer_group else whole_topics(known, self.topics(internal=True)))
         if not places:
             return []
         first, end = self._listed(places, RAW.OffsetSpec.earliest()), self._listed(places, RAW.OffsetSpec.latest())
@@ -197,6 +197,13 @@ class Admin:
 
         return self._ask("looking for offsets", ask)
 
+    def _described(self, group: str) -> Any:
+        doing = f"describing group {group}"
+        found = self._answer(doing, lambda s: self._raw.describe_consumer_groups([group], request_timeout=s)[group])
+        if words_of(found.state) == "dead":  # Kafka's word for a group that nobody knows
+            raise GroupNotFound(f"{group}: no such group. What to do: see groups(); one is there once it has joined")
+        return found
+
     def _committed(self, group: str) -> dict[tuple[str, int], int]:
         asked = [confluent_kafka.ConsumerGroupTopicPartitions(group)]
         doing = f"asking for the offsets of {group}"
@@ -220,6 +227,13 @@ def member_of(found: Any) -> Member:
     reads = found.assignment.topic_partitions if found.assignment is not None else ()
     places = tuple(sorted((one.topic, one.partition) for one in reads))
     return Member(found.member_id, found.client_id, found.host, places)
+
+
+def whole_topics(places: Collection[tuple[str, int]], topics: Iterable[TopicInfo]) -> set[tuple[str, int]]:
+    """These partitions, and the others of their topics."""
+    names = {topic for topic, _ in places}
+    others = {(topic.name, one.partition) for topic in topics if topic.name in names for one in topic.partitions}
+    return others.union(places)
 
 
 def words_of(state: Any) -> str:

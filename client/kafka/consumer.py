@@ -93,6 +93,11 @@ class Consumer:
         """The (topic, number) pairs being read now; a group's are there once it has joined, some polls after start."""
         return self._open().assignment()
 
+    @property
+    def idle(self) -> bool:
+        """Whether the group's other members read all partitions, so that none is left for this one just now."""
+        return self._open().joined and not self.assignment()
+
     def ends(self) -> dict[Place, int]:
         """For each partition being read, the offset that its next message will get."""
         return self._open().ends()

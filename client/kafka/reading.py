@@ -62,6 +62,8 @@ class Reading:
         self._stored_at = 0.0
         self._chunk: deque[Any] = deque()
         self._at_end: dict[Place, int] = {}
+        self.joined = False
+        """Whether the group has said what we read, which may be nothing; False while it is rearranged."""
         reset = checked_start(start, group, self._wanted)
         with told_as_ours("making a consumer"):
             self._raw = confluent_kafka.Consumer(consumer_config(bootstrap, group, reset, overrides), logger=LOGGER)
@@ -173,11 +175,18 @@ class Reading:
 
     def _begin(self, start: Start) -> None:
         if self._group is not None and all(one.part == EVERY for one in self._wanted):
-            self._raw.subscribe([one.topic for one in self._wanted])
+            topics = [one.topic for one in self._wanted]
+            self._raw.subscribe(topics, on_assign=self._assigned, on_revoke=self._revoked)
             return
         pairs = places(self._raw, self._wanted, self._patience_s)
         with told_as_ours("starting to read"):
             self._raw.assign([TopicPartition(*pair, offset) for pair, offset in self._starts(pairs, start).items()])
+
+    def _assigned(self, *_: Any) -> None:
+        self.joined = True
+
+    def _revoked(self, *_: Any) -> None:
+        self.joined = False
 
     def _starts(self, pairs: list[Place], start: Start) -> dict[Place, int]:
         if isinstance(start, int):

@@ -1,5 +1,6 @@
 """What the two programs say on standard error while something is away: when it begins, now and then, at its end."""
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -7,6 +8,21 @@ from typing import Final, TextIO
 
 AGAIN_S: Final = 10.0
 """Between two lines about the same trouble."""
+
+
+def words_for(error: Exception) -> str:
+    """One line for whoever started the program."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def seconds(text: str) -> float:
+    """A number of seconds as an argument. Raises ValueError for what can't be one."""
+    found = float(text)
+    if not 0 <= found < math.inf:
+        raise ValueError
+    return found
 
 
 class Notices:

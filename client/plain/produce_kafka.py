@@ -1,12 +1,12 @@
 """runproduce over the Kafka protocol: an idempotent producer, and a run that is killed is taken up where it was."""
 
-import hashlib
 import random
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,18 @@ from client.kafka.producer import Producer
 from client.plain.line_file import replace_file
 from client.plain.looking import PAUSE_S, kafka_names, persistently, wait_for
 from client.plain.notices import Notices
-from client.produce_log import HEADER, Begun, Line, decode_begun, encode_begun, lacking, line_marked, mark, placed
+from client.produce_log import (
+    HEADER,
+    Begun,
+    Line,
+    decode_begun,
+    digest_of,
+    encode_begun,
+    lacking,
+    line_marked,
+    mark,
+    placed,
+)
 from client.values import Sent
 
 Placed = tuple[Line, int]
@@ -30,6 +41,10 @@ FOREVER_MS: Final = 2**31 - 1
 
 SLOW_S: Final = 3.0
 """Without an acknowledgment for so long, something is away."""
+
+SETTLED_S: Final = 1.0
+"""So long nothing of a run that was cut off may arrive before what the log holds of it is believed to be all: its last
+requests may be on their way yet."""
 
 BLOCK: Final = 1_000
 """Lines under way at once where there is no pause between turns."""
@@ -50,8 +65,9 @@ def produce(
         topics = [line.topic for line in lines]
         names, _ = wait_for(lambda: kafka_names(admin, topics), lambda seen: lacking(lines, seen), notices, sleep)
         work = placed(lines, names)
+        settled_s = SETTLED_S if under_way(lines, record_path) else 0.0
         begun = persistently(lambda: _begun(admin, work, record_path), notices, sleep)
-    while rest := persistently(lambda: _rest(bootstrap, begun, work, notices), notices, sleep):
+    while rest := persistently(partial(_rest, bootstrap, begun, work, settled_s, notices), notices, sleep):
         try:
             _send(bootstrap, begun, blocks(rest, turn if pace_s else BLOCK), pace_s, notices, sleep)
             break
@@ -59,6 +75,7 @@ def produce(
             if not error.retry:
                 raise
             notices.trouble(str(error))
+            settled_s = SETTLED_S
     record_path.unlink()
 
 
@@ -100,13 +117,17 @@ def _acknowledged(futures: Iterable[Future[Sent]], notices: Notices) -> None:
     notices.over()
 
 
+def under_way(lines: Sequence[Line], path: Path) -> Begun | None:
+    """The run with these lines that was killed, if one was."""
+    before = decode_begun(path.read_bytes()) if path.exists() else None
+    return before if before is not None and before.digest == digest_of(lines) else None
+
+
 def _begun(admin: Admin, work: Sequence[Placed], path: Path) -> Begun:
     """The run that these lines belong to: the one that was under way with them, else a new one, written down. It is the
     same run when partitions were added since, and `*` means others: their ends are written down, too."""
-    digest = hashlib.sha256(repr([line for line, _ in work]).encode()).hexdigest()
-    before = decode_begun(path.read_bytes()) if path.exists() else None
-    if before is None or before.digest != digest:
-        before = Begun(uuid.uuid4().hex, digest, {})
+    lines = [line for line, _ in work]
+    before = under_way(lines, path) or Begun(uuid.uuid4().hex, digest_of(lines), {})
     places = {(line.topic, number) for line, number in work} - before.ends.keys()
     if not places:
         return before
@@ -121,16 +142,19 @@ def _begun(admin: Admin, work: Sequence[Placed], path: Path) -> Begun:
     return begun
 
 
-def _rest(bootstrap: str, begun: Begun, work: Sequence[Placed], notices: Notices) -> Sequence[Placed]:
-    """What isn't in the log yet: found by reading it from where the partitions ended before the run."""
+def _rest(bootstrap: str, begun: Begun, work: Sequence[Placed], settled_s: float, notices: Notices) -> Sequence[Placed]:
+    """What isn't in the log yet: found by reading it from where the partitions ended before the run, to the end, and
+    until nothing of the run has come for `settled_s`."""
     stored: set[int] = set()
     with Consumer(bootstrap, list(begun.ends), start=begun.ends, patience_s=PATIENCE_S) as consumer:
-        quiet_since = time.monotonic()
-        while not consumer.caught_up:
+        quiet_since = ours_since = time.monotonic()
+        while not consumer.caught_up or time.monotonic() - ours_since < settled_s:
             for message in consumer.batch(BLOCK, PAUSE_S):
                 quiet_since = time.monotonic()
-                stored |= {found for value in message.headers if (found := line_marked(value, begun.run)) is not None}
-            if time.monotonic() - quiet_since > PATIENCE_S:
+                mine = {found for value in message.headers if (found := line_marked(value, begun.run)) is not None}
+                ours_since = quiet_since if mine else ours_since
+                stored |= mine
+            if not consumer.caught_up and time.monotonic() - quiet_since > PATIENCE_S:
                 raise TimedOut("a partition can't be read")
     if stored:
         notices.say(f"takes up the run before: {len(stored)} of {len(work)} lines are stored already")

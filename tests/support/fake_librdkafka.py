@@ -171,13 +171,24 @@ class FakeConsumer:
         self.places: dict[tuple[str, int], int] = {}
         self.told_end: set[tuple[str, int]] = set()
         self.trouble: list[FakeMessage] = []
+        self.rebalanced: tuple[Any, Any] = (None, None)
         self.stored: dict[tuple[str, int], int] = {}
         self.closed = False
         cluster.configs.append(config)
         cluster.consumers.append(self)
 
-    def subscribe(self, topics: list[str]) -> None:
-        self.places = {(topic, at): 0 for topic in topics for at in range(len(self.cluster.logs.get(topic, [])))}
+    def subscribe(self, topics: list[str], on_assign: Any = None, on_revoke: Any = None) -> None:
+        """A group of one, at once; `rebalance` is the test's."""
+        self.rebalanced = on_assign, on_revoke
+        self.rebalance({(topic, at): 0 for topic in topics for at in range(len(self.cluster.logs.get(topic, [])))})
+
+    def rebalance(self, places: dict[tuple[str, int], int] | None) -> None:
+        """None: what was assigned is taken away, and the group is not done yet."""
+        self.places = places or {}
+        on_assign, on_revoke = self.rebalanced
+        told = on_assign if places is not None else on_revoke
+        if told is not None:
+            told(self, [TopicPartition(*place) for place in self.places])
 
     def assign(self, partitions: list[TopicPartition]) -> None:
         self.places = {(one.topic, one.partition): max(0, one.offset) for one in partitions}

@@ -17,6 +17,7 @@ from client.consume_log import (
     starts,
     text_of,
     wanted_places,
+    ways,
 )
 from client.errors import ConfigError
 from client.values import Offsets
@@ -39,6 +40,16 @@ class LineTest(unittest.TestCase):
         self.assertEqual(text_of("ünï".encode()), "ünï")
         self.assertEqual(text_of(b"\xff"), "\ufffd")
         self.assertEqual(text_of(None), "")
+
+
+class WaysTest(unittest.TestCase):
+    def test_a_run_goes_the_way_of_the_one_before(self) -> None:
+        taken, positions = {"T1:*": Taken(3)}, {("T1", 0): 7}
+        self.assertEqual(ways(None), (False, False))
+        self.assertEqual(ways(Record(0)), (False, False))
+        self.assertEqual(ways(Record(0, taken=taken)), (True, False))
+        self.assertEqual(ways(Record(0, positions)), (False, True))
+        self.assertEqual(ways(Record(0, positions, taken)), (False, True))
 
 
 class PlacesTest(unittest.TestCase):

@@ -18,6 +18,7 @@ class FakeConsumer:
     """Hands out two messages of T1:0, and knows how it was made."""
 
     made: ClassVar[list[tuple[Any, ...]]] = []
+    idle = False
 
     def __init__(self, bootstrap: str, topics: Any, **how: Any) -> None:
         self.made.append((topics, how))
@@ -56,6 +57,11 @@ class ConsumeTest(unittest.TestCase):
 
     def run_with(self, *arguments: str) -> tuple[int, str, str]:
         return command(app, *arguments, Admin=self.admin, Consumer=FakeConsumer)
+
+    def test_kcat_s_o_is_told_apart_from_ours(self) -> None:
+        for word in ("end", "beginning", "-5", "7"):
+            code, _, err = self.run_with("T1", "-e", "-o", word)
+            self.assertEqual((code, f"--from {word}" in err), (2, True))
 
     def test_into_a_file_and_on(self) -> None:
         path = self.directory / "out"

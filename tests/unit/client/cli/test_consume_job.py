@@ -30,6 +30,7 @@ class Log:
     clock_s: float = 0.0
     handed: int = 0
     refuses: list[str] = field(default_factory=list[str])
+    idle: bool = False
 
     def batch(self, count: int, timeout_s: float = 1.0) -> Sequence[Seen]:
         found = self.messages[self.handed : self.handed + count]
@@ -65,6 +66,9 @@ class Log:
         self.kept = dict(following)
         self.told.append("keep")
 
+    def begin_anew(self, place: Place) -> None:
+        self.told.append(f"anew {place[1]}")
+
 
 def job(log: Log, **more: Any) -> Job:
     more.setdefault("following", {})
@@ -89,6 +93,20 @@ class ConsumeJobTest(unittest.TestCase):
         self.assertEqual(log.text, b"2,")
         self.assertEqual(log.told.count("keep"), 1)
 
+    def test_a_log_that_was_made_anew_is_read_from_its_beginning(self) -> None:
+        for commits in (False, True):
+            log = Log([*map(message, range(4)), message(0), message(1)])
+            with mock.patch("client.cli.consume_job.BATCH", 4):
+                self.assertTrue(job(log, count=6, commits=commits).run())
+            self.assertEqual((log.text, log.told.count("anew 0")), (b"0,1,2,3,0,1,", 1))
+            self.assertEqual(log.kept, {("T1", 0): 2})
+
+    def test_what_a_group_hands_out_again_is_of_the_same_log(self) -> None:
+        log = Log([message(0), message(1), message(2), message(1), message(2), message(3)])
+        with mock.patch("client.cli.consume_job.BATCH", 3):
+            self.assertTrue(job(log, until_end=True, commits=True).run())
+        self.assertEqual((log.text, log.told.count("anew 0")), (b"0,1,2,3,", 0))
+
     def test_until_the_end_of_every_partition_even_if_no_message_is_the_last(self) -> None:
         for partitions, marker in ((1, 0), (2, 0), (1, 1)):
             log = Log([message(0), message(1)], partitions, marker)
@@ -99,6 +117,18 @@ class ConsumeJobTest(unittest.TestCase):
         log = Log([])
         self.assertTrue(job(log, until_end=True).run())
         self.assertEqual(log.told, [])
+
+    def test_a_member_that_is_left_nothing_to_read_ends(self) -> None:
+        log = Log([], partitions=0, idle=True)
+        self.assertTrue(job(log, until_end=True, commits=True).run())
+        self.assertLess(10, log.clock_s)
+        self.assertLess(log.clock_s, 11)
+
+    def test_a_member_that_waits_for_the_group_does_not(self) -> None:
+        """It is not idle while the group is rearranged, however long that takes."""
+        log = Log([], partitions=0)
+        self.assertTrue(job(log, until_end=True, commits=True, quiet_s=30.0).run())
+        self.assertLess(30, log.clock_s)
 
     def test_silence_is_an_end_but_not_the_one_that_a_count_asked_for(self) -> None:
         for count, well in ((None, True), (3, False)):

@@ -60,9 +60,10 @@ class LinesTest(unittest.TestCase):
 
     def test_json_that_can_t_be_read_names_the_line_and_the_field(self) -> None:
         for line, reason in (
-            (b"{", "line 5: Expecting"),
+            (b"{", "line 5 is no JSON: Expecting .* at character 2$"),
             (b"[]", "line 5: it is no JSON object"),
-            (b"\xff", "line 5: "),
+            (b"hello", "line 5 is no JSON: "),
+            (b"\xff\xfe", "line 5 is no JSON: "),
             (b'{"vaule": "x"}', 'line 5: "vaule" is none of'),
             (b'{"value": 5}', 'line 5: "value" is not a string'),
             (b'{"timestamp_ms": true}', "no integer"),

@@ -7,6 +7,7 @@ from support.queue_admin import FakeAdmin
 from client.cli.resuming import ends_of, found_in_log, starts_of
 from client.cli.sending import BadState, Found, State
 from client.cli.terms import Cluster
+from client.errors import TopicNotFound
 from client.produce_log import HEADER, mark
 from client.values import Message, Offsets
 
@@ -56,6 +57,23 @@ class ResumingTest(unittest.TestCase):
             found = found_in_log(Cluster("here:1"), state)
         self.assertEqual(found, {2: Found(0, 5), 4: Found(0, 7), 3: Found(1, 0)})
         self.assertGreaterEqual(CLOCK[0], 1.0)
+
+    def test_a_topic_that_is_yet_to_be_made(self) -> None:
+        """Sending makes it, as without a state file; a run that was killed before that has nothing there."""
+        with mock.patch("client.Admin", FakeAdmin({})):
+            self.assertEqual(ends_of(Cluster("here:1"), "T1"), {})
+            self.assertEqual(found_in_log(Cluster("here:1"), State("T1", "run", {})), {})
+            with self.assertRaises(TopicNotFound):  # it was there: nobody knows what is missing
+                found_in_log(Cluster("here:1"), State("T1", "run", {0: 5}, 5, 0))
+
+    def test_a_topic_that_was_made_by_the_killed_run(self) -> None:
+        with (
+            mock.patch("client.Admin", FakeAdmin({"T1": [Offsets(0, 8), Offsets(0, 0)]})),
+            mock.patch("client.Consumer", FakeConsumer),
+            mock.patch("client.cli.resuming.time.monotonic", lambda: CLOCK[0]),
+        ):
+            found = found_in_log(Cluster("here:1"), State("T1", "run", {}))
+        self.assertEqual(sorted(found), [2, 3, 4])
 
     def test_a_log_that_lost_what_was_sent_can_t_tell(self) -> None:
         for state in (State("T1", "run", {0: 4}), State("T1", "run", {0: 9}), State("T1", "run", {7: 0})):

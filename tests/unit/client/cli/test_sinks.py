@@ -7,6 +7,7 @@ import unittest
 from pathlib import Path
 
 from client.cli.kept import Unusable
+from client.cli.positions import BadPosition
 from client.cli.sinks import File, Stdout
 
 
@@ -31,6 +32,13 @@ class FileTest(unittest.TestCase):
             file.keep({("T1", 0): 2})
         self.assertEqual(self.path.read_bytes(), b"one\ntwo\n")
         self.assertEqual(json.loads(self.position.read_text())["size_bytes"], 8)
+
+    def test_a_log_that_was_made_anew_is_not_mixed_with_the_old_one(self) -> None:
+        with File(self.path) as file, self.assertRaisesRegex(BadPosition, "T1:0 was made anew.*another file"):
+            file.begin_anew(("T1", 0))
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            Stdout().begin_anew(("T1", 0))
+        self.assertIn("T1:0 was made anew", said.getvalue())
 
     def test_somebody_else_s_file_is_left_alone(self) -> None:
         self.path.write_bytes(b"mine")

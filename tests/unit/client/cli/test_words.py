@@ -6,7 +6,10 @@ from client.errors import CarouselError, Unreachable, error_of
 
 class WordsTest(unittest.TestCase):
     def test_what_to_do_is_a_command(self) -> None:
-        for code in ("UNKNOWN_TOPIC_OR_PART", "TOPIC_ALREADY_EXISTS", "GROUP_ID_NOT_FOUND", "_UNKNOWN_PARTITION"):
+        for code in (
+            "UNKNOWN_TOPIC_OR_PART", "TOPIC_ALREADY_EXISTS", "GROUP_ID_NOT_FOUND", "_UNKNOWN_PARTITION",
+            "INVALID_CONFIG",
+        ):  # fmt: skip
             told = advice_for(error_of(code, "reason", "doing"))
             self.assertNotIn("Admin(", told)
             self.assertIn("doing: reason: ", told)

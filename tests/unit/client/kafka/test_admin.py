@@ -5,7 +5,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 
 from client.errors import Closed, ConfigError, TopicNotFound, Unreachable
-from client.kafka.admin import Admin, config_of, entry_of, group_of, lag_of, topic_of
+from client.kafka.admin import Admin, config_of, entry_of, group_of, lag_of, topic_of, whole_topics
 from client.kafka.lookups import patiently
 from client.values import ConfigValue, GroupInfo, Lag, Member, PartitionInfo, TopicInfo
 
@@ -41,6 +41,12 @@ class ValuesTest(unittest.TestCase):
     def test_lag(self) -> None:
         for committed, first, lag in ((7, 0, 3), (10, 0, 0), (None, 4, 6), (2, 8, 2), (12, 0, 0)):
             self.assertEqual(lag_of(("T", 0), committed, first, 10), Lag("T", 0, committed, 10, lag))
+
+    def test_partitions_that_were_never_committed_for(self) -> None:
+        topics = [
+            TopicInfo(name, tuple(PartitionInfo(at, 1, (), ()) for at in range(2)), False) for name in ("T1", "T2")
+        ]
+        self.assertEqual(whole_topics([("T1", 1), ("gone", 0)], topics), {("T1", 0), ("T1", 1), ("gone", 0)})
 
     def test_configs(self) -> None:
         self.assertEqual(config_of(Raw(value="1", is_default=0, is_read_only=True)), ConfigValue("1", False, True))

@@ -36,6 +36,17 @@ class ConsumerCase(unittest.TestCase):
 
 
 class ReadingTest(ConsumerCase):
+    def test_idle_is_who_was_left_nothing_by_the_group(self) -> None:
+        consumer = self.consumer(group="g")
+        self.assertFalse(consumer.idle)
+        self.raw.rebalance(None)
+        self.assertFalse(consumer.idle)
+        self.raw.rebalance({})
+        self.assertTrue(consumer.idle)
+        self.raw.rebalance({("T1", 0): 0})
+        self.assertFalse(consumer.idle)
+        self.assertFalse(self.consumer().idle)
+
     def test_iteration_ends_by_stop(self) -> None:
         consumer = self.consumer(deserializer="str")
         seen = []

@@ -20,7 +20,7 @@ from client.plain.notices import Notices
 from client.plain.produce_kafka import produce
 from client.produce_log import HEADER, Line
 from client.values import Offsets
-from tests.support.fake_librdkafka import FakeCluster
+from tests.support.fake_librdkafka import FakeCluster, FakeConsumer
 
 AT = "127.0.0.1:9092"
 NOT_LONG_S = 0.05
@@ -176,6 +176,20 @@ class ProduceTest(KafkaCase):
             Line(5, "T1", "*", "d"),
         ]
         self.slept: list[float] = []
+        self.settled_s(0.0)
+
+    def settled_s(self, seconds: float) -> None:
+        patch = unittest.mock.patch.object(produce_kafka, "SETTLED_S", seconds)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def killed(self) -> None:
+        """After the first two lines."""
+        self.slept = unittest.mock.Mock()
+        self.slept.append.side_effect = KeyboardInterrupt
+        with self.assertRaises(KeyboardInterrupt):
+            self.produce(0.5)
+        self.slept = []
 
     def produce(self, pace_s: float = 0.0) -> None:
         produce(AT, self.lines, 2, self.record, pace_s, self.notices, self.slept.append)
@@ -191,27 +205,40 @@ class ProduceTest(KafkaCase):
         self.assertEqual(self.out.getvalue(), "")
 
     def test_a_run_that_was_killed_is_taken_up(self) -> None:
-        self.slept = unittest.mock.Mock()
-        self.slept.append.side_effect = KeyboardInterrupt
-        with self.assertRaises(KeyboardInterrupt):
-            self.produce(0.5)
+        self.killed()
         self.assertTrue(self.record.exists())
         self.cluster.store("T1", b"of somebody else too")
-        self.slept = []
         self.produce()
         self.assertEqual(self.values(), [[b"of somebody else", b"a", b"of somebody else too", b"d"], [b"b", b"c"]])
         self.assertIn("takes up the run before: 2 of 4 lines are stored already", self.out.getvalue())
         self.assertFalse(self.record.exists())
 
+    def test_a_request_of_the_killed_run_that_arrives_late(self) -> None:
+        """What was on its way when the run was killed is in the log a moment after the restart looked first."""
+        self.killed()
+        late = self.cluster.logs["T1"][0].pop()
+        looked = 0
+
+        def arrive(consumer: Any, timeout: float = -1) -> Any:
+            nonlocal looked
+            found = polled(consumer, timeout)
+            looked += found is None
+            if found is None and looked == 3:
+                self.cluster.logs["T1"][0].append(late)
+            return found
+
+        polled = FakeConsumer.poll
+        self.settled_s(NOT_LONG_S)
+        with unittest.mock.patch.object(FakeConsumer, "poll", arrive):
+            self.produce()
+        self.assertEqual(self.values(), [[b"of somebody else", b"a", b"d"], [b"b", b"c"]])
+        self.assertIn("2 of 4 lines are stored already", self.out.getvalue())
+
     def test_a_run_is_taken_up_whatever_partitions_were_added_meanwhile(self) -> None:
         """`*` has other turns with them; each line is there once all the same, after any number of kills."""
         for partition in (2, 3):
-            self.slept = unittest.mock.Mock()
-            self.slept.append.side_effect = KeyboardInterrupt
-            with self.assertRaises(KeyboardInterrupt):
-                self.produce(0.5)
+            self.killed()
             self.cluster.store("T1", b"of somebody else", partition=partition)
-        self.slept = []
         self.produce()
         ours = [value for log in self.values() for value in log if value != b"of somebody else"]
         self.assertEqual(sorted(one or b"" for one in ours), [b"a", b"b", b"c", b"d"])
