@@ -125,7 +125,10 @@ class Kafka:
         with (self.directory / "kafka.log").open("ab") as log:
             environment = {**os.environ, "LOG_DIR": str(self.directory)}
             self.begun = time.monotonic()
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
+                start_new_session=True,  # for the scheduler a group of its own, as our servers are
+            )  # fmt: skip
         self.pid = self._process.pid
         try:
             wait_until(self._answers, START_S, "Kafka's start")

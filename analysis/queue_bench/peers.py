@@ -194,6 +194,7 @@ def _running(command: Sequence[str], environment: Mapping[str, str], directory: 
             stderr=said,
             cwd=directory,
             env={**os.environ, **environment},
+            start_new_session=True,  # for the scheduler a group of its own, as our servers are
         )
     try:
         yield process.pid

@@ -30,7 +30,7 @@ from wire.primitives import WireError
 MAX_UNDER_WAY: Final = 1_000
 """Requests of one connection that wait at once; librdkafka's own default (`max.in.flight`) is a million, Java's 5."""
 
-TURN: Final = 16
+TURN: Final = 4
 """Requests of one connection between two looks at all others. A read brings 256 KiB, a thousand requests of a message
 each: with a hundred such producers a turn of the loop took longer than control waits for a heartbeat, and the server
 was killed for it. Requests as large as producers in a hurry make them come one or two to a read."""

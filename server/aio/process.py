@@ -1,6 +1,7 @@
 """A replica as a process: takes its directory and socket, serves until SIGTERM or SIGINT, leaves in order."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -67,6 +68,7 @@ async def _serve(
         if queue.queue.has_failed:
             stop.set()
     http_queue = _http_queue(settings, replica, queue)
+    gc.freeze()  # modules and logs stay: a full collection that looked at them would delay who waits for an ack
     await stop.wait()
     _log.info("stopping", extra={"fields": {"in_flight": service.in_flight}})
     # The supervisor may hold the same socket: closing ours would leave clients in its backlog, unanswered.
