@@ -6,7 +6,8 @@ BIN := .venv/bin
 STATE ?= var
 OURS := run nodes logs cluster.id control.lock supervisor.lock ports.json state.sqlite*
 COMPILED_TESTS := tests/unit/wire tests/unit/loadbalancer/aio tests/conformance \
-	--ignore tests/unit/loadbalancer/aio/test_hedge.py --ignore tests/unit/loadbalancer/aio/test_replicas.py # they fake what is compiled
+	--ignore tests/conformance/kafka --ignore tests/unit/loadbalancer/aio/test_hedge.py \
+	--ignore tests/unit/loadbalancer/aio/test_replicas.py # nothing of it is compiled; they fake what is
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
