@@ -6,6 +6,10 @@ assignment, any offset is as near as the next one. Demands of one partition foll
 
 All on the loop's thread, which looks every POLL_S while there are demands. The road not taken, a thread that polls,
 could hand over what it had polled before a partition was given back, in the middle of the next demand.
+
+Only the question where a topic is led has a thread, and while it is out the consumer is left alone: confluent-kafka
+lets one call at a time into a consumer, and has others sleep. The loop would sleep, and where the server that is asked
+is this one, nobody would answer: both slept until control killed the server.
 """
 
 import asyncio
@@ -69,6 +73,10 @@ class KafkaReader:
         self._topics: dict[str, float] = {}
         """When each was looked at."""
         self._timer: asyncio.TimerHandle | None = None
+        self._asking: tuple[str, asyncio.Task[None]] | None = None
+        """Where that topic is led; the consumer is the thread's until it is answered."""
+        self._given_back: list[TopicPartition] = []
+        """Meanwhile."""
 
     def in_hand(self, partition: Partition, offset: int) -> Message | None:
         return self._windows.find(partition, offset)
@@ -82,21 +90,40 @@ class KafkaReader:
             found = self._windows.find(partition, offset)
             if found is not None:
                 return found
-            if self._loop.time() - self._topics.get(partition[0], -math.inf) > KNOWN_S:
-                await self._look_at(partition[0])
+            if self._asking is not None or self._loop.time() > self._topics.get(partition[0], -math.inf) + KNOWN_S:
+                await self._looked_at(partition[0])
+                continue
             under_way = self._demands.get(partition)
             demand = self._begin(partition, offset, end) if under_way is None else under_way
             await self._wait(partition, demand)
             if demand is not under_way and demand.reached >= demand.end:
                 return self._windows.find(partition, offset)
 
+    async def _looked_at(self, topic: str) -> None:
+        """It was asked where the topic is led, or where another one is: one question at a time."""
+        if self._asking is None:
+            task = asyncio.create_task(self._look_at(topic))
+            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # who asked may have gone
+            self._asking = topic, task
+        of, asking = self._asking
+        if of == topic:
+            await asyncio.shield(asking)
+        else:
+            await asyncio.wait((asking,))
+
     async def _look_at(self, topic: str) -> None:
-        """Ask where it is led: librdkafka itself asks for topics that are new to it once a second."""
+        """librdkafka itself asks for topics that are new to it once a second."""
         try:
             await asyncio.to_thread(self._consumer.list_topics, topic, ASK_S)
         except KafkaException as error:
             raise fault(error, topic) from None
-        self._topics[topic] = self._loop.time()
+        else:
+            self._topics[topic] = self._loop.time()
+        finally:
+            self._asking = None
+            if self._given_back:
+                self._consumer.incremental_unassign(self._given_back)
+                self._given_back = []
 
     async def _wait(self, partition: Partition, demand: _Demand) -> None:
         try:
@@ -119,7 +146,7 @@ class KafkaReader:
 
     def _look(self) -> None:
         self._timer = None
-        for message in self._consumer.consume(MAX_POLLED, 0):
+        for message in self._consumer.consume(MAX_POLLED, 0) if self._asking is None else ():
             self._take(message)
         if self._demands:
             self._timer = self._loop.call_later(POLL_S, self._look)
@@ -141,7 +168,10 @@ class KafkaReader:
 
     def _finish(self, partition: Partition, demand: _Demand, why: Exception | None = None) -> None:
         del self._demands[partition]
-        self._consumer.incremental_unassign([TopicPartition(*partition)])
+        if self._asking is None:
+            self._consumer.incremental_unassign([TopicPartition(*partition)])
+        else:
+            self._given_back.append(TopicPartition(*partition))
         self._windows.add(partition, Window(demand.start, demand.reached, demand.messages))
         if why is None:
             demand.done.set_result(None)
@@ -152,4 +182,6 @@ class KafkaReader:
     async def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        if self._asking is not None:
+            await asyncio.wait(self._asking[1:])
         await asyncio.to_thread(self._consumer.close)

@@ -1,11 +1,12 @@
 """`server.rest.kafka_reader`: what the contract suite can't bring about."""
 
 import asyncio
+import threading
 import unittest
 from typing import Any
 from unittest import mock
 
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 
 from server.http_calls import BadCall
 from server.rest import kafka_reader
@@ -81,6 +82,39 @@ class KafkaReaderTest(unittest.IsolatedAsyncioTestCase):
         self.bunches = [[polled(0, KafkaError.TOPIC_AUTHORIZATION_FAILED)]]
         with self.assertRaises(BadCall):
             await self.reader.read(P, 0, 1)
+
+    async def test_the_consumer_is_left_alone_while_a_topic_is_asked_for(self) -> None:
+        """confluent-kafka has the loop sleep there until the answer has come, which may be this server's to give."""
+        asked, answer = threading.Event(), threading.Event()
+
+        def ask(topic: str, limit_s: float) -> None:
+            if topic == "U":
+                asked.set()
+                self.assertTrue(answer.wait(10))
+
+        self.consumer.list_topics.side_effect = ask
+        with mock.patch.object(kafka_reader, "READ_S", 0.05):
+            late = asyncio.create_task(self.reader.read(P, 0, 1))
+            while not self.consumer.consume.called:
+                await asyncio.sleep(0)
+            others = [asyncio.create_task(self.reader.read(("U", at), 0, 0)) for at in range(3)]
+            self.assertTrue(await asyncio.to_thread(asked.wait, 10))
+            before = len(self.consumer.mock_calls)
+            with self.assertRaises(Away):
+                await late
+            again = asyncio.create_task(self.reader.read(P, 0, 0))
+            await asyncio.sleep(0.02)
+            self.assertEqual(len(self.consumer.mock_calls), before)
+            answer.set()
+            self.assertEqual(await asyncio.gather(*others, again, return_exceptions=True), [mock.ANY] * 4)
+        self.assertEqual([call.args[0] for call in self.consumer.list_topics.call_args_list], ["T", "U"])
+        self.assertEqual(self.consumer.mock_calls[before], mock.call.incremental_unassign([mock.ANY]))
+
+    async def test_a_topic_that_nobody_tells(self) -> None:
+        self.consumer.list_topics.side_effect = KafkaException(KafkaError(KafkaError._TRANSPORT))
+        found = await asyncio.gather(*[self.reader.read(P, at, 9) for at in range(3)], return_exceptions=True)
+        self.assertEqual([type(error) for error in found], [Away] * 3)
+        self.consumer.list_topics.assert_called_once()
 
     async def test_what_is_forgotten_is_read_again(self) -> None:
         self.bunches = [[polled(0)]]
