@@ -17,7 +17,7 @@ CONTROLS = r"^/(topics/add|brokers)"
 """The queue's calls that control answers."""
 QUEUE = r"^/(topics|brokers|producer/|consumer/|size)"
 """All of them."""
-EXAMPLES = 25
+EXAMPLES = 12
 """For each operation and mode; the coverage phase adds every boundary that the schemas name."""
 
 

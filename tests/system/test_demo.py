@@ -12,6 +12,7 @@ LIMIT_S = 90.0  # ten seconds on a quiet machine
 
 
 @pytest.mark.system
+@pytest.mark.slow
 @pytest.mark.timeout(150)
 class DemoTest(unittest.TestCase):
     def test_it_ends_by_itself_and_every_message_came_once(self) -> None:

@@ -73,6 +73,7 @@ class PagesTest(unittest.TestCase):
     def test_python(self) -> None:
         self.follow("docs/python.md")
 
+    @pytest.mark.slow
     def test_kafka_clients(self) -> None:
         self.follow("docs/kafka-clients.md")
 

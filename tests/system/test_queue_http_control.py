@@ -120,6 +120,7 @@ class QueueCase(unittest.TestCase):
 
 
 @pytest.mark.system
+@pytest.mark.slow
 class OurServers(QueueCase):
     def test_the_calls_that_control_answers(self) -> None:
         with running(*FLAGS, replicas=2) as self.system:
