@@ -73,7 +73,8 @@ test-unittest: setup-dev ## The unit twins by unittest's own discovery, warnings
 	@$(BIN)/python -W error tests/discover.py
 
 test-slow: setup-dev ## The longer suites: drills at a smaller size, more examples
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "slow and not alone"
+	@$(BIN)/python -m pytest -q -m "slow and alone"
 
 check: setup-dev ## Formatting, lint, types, import arrows
 	@$(BIN)/ruff format --check .

@@ -6,6 +6,7 @@ defaults but for what one node needs (internal topics of one replica, no delay o
 """
 
 import contextlib
+import fcntl
 import os
 import shutil
 import socket
@@ -64,15 +65,23 @@ def jars() -> Path:
     """The directory with Kafka's jars, fetched if they are not the POM's. Raises RuntimeError with Maven's words."""
     wanted = POM.read_text()
     if not FETCHED.exists() or FETCHED.read_text() != wanted:
-        shutil.rmtree(JARS, ignore_errors=True)
-        command = ["mvn", "-q", "-B", "-f", str(POM), COPY, f"-DoutputDirectory={JARS}"]
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=FETCH_S, check=False
-        )
-        if done.returncode:
-            raise RuntimeError(f"Maven can't fetch Kafka's jars: {(done.stdout + done.stderr)[-2000:]}")
-        FETCHED.write_text(wanted)
+        FETCHED.parent.mkdir(exist_ok=True)
+        with (FETCHED.parent / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # two test runners fetch once: Maven's own store takes no two writers
+            if not FETCHED.exists() or FETCHED.read_text() != wanted:
+                _fetch()
+                FETCHED.write_text(wanted)
     return JARS
+
+
+def _fetch() -> None:
+    shutil.rmtree(JARS, ignore_errors=True)
+    command = ["mvn", "-q", "-B", "-f", str(POM), COPY, f"-DoutputDirectory={JARS}"]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=FETCH_S, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"Maven can't fetch Kafka's jars: {(done.stdout + done.stderr)[-2000:]}")
 
 
 def java(main: str, arguments: Sequence[str], heap: Sequence[str] = TOOL_HEAP) -> list[str]:

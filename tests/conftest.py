@@ -15,14 +15,19 @@ TOGETHER: Final = {
     "/conformance/kafka/": "one system for all of them",
     "/system/test_compose": "one Docker engine, whose events all of them hear",
     "/system/test_docker_runtime": "one Docker engine, whose events all of them hear",
-    "/system/test_container_drills": "one Docker engine, whose events all of them hear",
     "/system/test_swarm": "one Docker engine, whose events all of them hear",
 }
 
+ALONE: Final = ("chaos", "container_drills", "door_bench", "drills", "hostile_crowds", "queue_bench", "queue_drills")
+"""Files of tests/system that measure, or harm a system and expect it back in time: nothing else runs beside them."""
 
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Several processes run the tests (pytest-xdist), but those of one file, or that share something, stay in one."""
     for item in items:
         path = str(item.path)
+        if any(path.endswith(f"/system/test_{name}.py") for name in ALONE):
+            item.add_marker(pytest.mark.alone)
         shared = (what for where, what in TOGETHER.items() if where in path)
         item.add_marker(pytest.mark.xdist_group(next(shared, path)))
