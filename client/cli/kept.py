@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
+from client.plain.line_file import sync_names
+
 
 class Unusable(Exception):
     """The file is in use, or is not ours; the text says which and what to do."""
@@ -68,7 +70,7 @@ class Kept:
             raise
         os.close(self._fd)
         self._fd = fd
-        _sync_names(self.path.parent)
+        sync_names(self.path.parent)
 
     def close(self) -> None:
         os.close(self._fd)
@@ -80,12 +82,3 @@ class Kept:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _sync_names(directory: Path) -> None:
-    """A rename is a change of its directory."""
-    fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

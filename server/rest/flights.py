@@ -6,11 +6,17 @@ then one question: a thousand callers a millisecond cost as much as one, and eac
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key")
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+def heard(asked: "asyncio.Future[Any]") -> None:
+    """For its end: why it failed, as all who asked may have gone meanwhile."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 class Flights(Generic[Key, Item, Result]):

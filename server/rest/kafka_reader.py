@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from server.read_windows import MESSAGE_BYTES, Message, Partition, Window, Windows
 from server.rest import kafka_settings
 from server.rest.cluster import ASK_S, READ_S, Away
+from server.rest.flights import heard
 from server.rest.kafka_errors import fault
 
 POLL_S: Final = 0.001
@@ -103,7 +104,7 @@ class KafkaReader:
         """It was asked where the topic is led, or where another one is: one question at a time."""
         if self._asking is None:
             task = asyncio.create_task(self._look_at(topic))
-            task.add_done_callback(lambda task: task.cancelled() or task.exception())  # who asked may have gone
+            task.add_done_callback(heard)
             self._asking = topic, task
         of, asking = self._asking
         if of == topic:

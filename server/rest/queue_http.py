@@ -18,6 +18,7 @@ from server.http_paths import PATHS
 from server.http_view import View
 from server.rest.cluster import Away, Cluster, Emptied
 from server.rest.control_http import Control, ControlHttp, NoControl
+from server.rest.flights import heard
 from server.rest.queue_calls import QueueCalls
 from server.rest.view_follower import ViewFollower
 from wire.exchange import Request, Response
@@ -85,7 +86,7 @@ class QueueHttp:
         """Who comes while one start is under way waits for its end, good or bad: not for another OPEN_S behind it."""
         if self._opening is None or self._opening.done():
             self._opening = asyncio.create_task(self._open())
-            self._opening.add_done_callback(_heard)
+            self._opening.add_done_callback(heard)
         return await asyncio.shield(self._opening)
 
     async def _open(self) -> QueueCalls:
@@ -106,12 +107,6 @@ class QueueHttp:
         if self._opening is not None:
             self._opening.cancel()
         await asyncio.gather(_end(self._calls, self._cluster), *self._ending)
-
-
-def _heard(opening: "asyncio.Task[QueueCalls]") -> None:
-    """Why it failed; all who asked may have gone meanwhile."""
-    if not opening.cancelled():
-        opening.exception()
 
 
 async def _end(calls: QueueCalls | None, cluster: Cluster | None) -> None:
