@@ -20,7 +20,18 @@ import confluent_kafka
 from client.client_configs import producer_config
 from client.errors import CarouselError, Closed, NotDelivered
 from client.kafka.failures import LOGGER, as_ours, of_exception, told_as_ours
-from client.kafka.producer import AFTER_ERROR_S, AT_ONCE_S, POLL_S, HeadersIn, Text, full, patience_of, queued, sent_of
+from client.kafka.producer import (
+    AFTER_ERROR_S,
+    AT_ONCE_S,
+    POLL_S,
+    RAISED_BY_SEND,
+    HeadersIn,
+    Text,
+    full,
+    patience_of,
+    queued,
+    sent_of,
+)
 from client.serializers import Name, Serializer, encode, serializer_of
 from client.values import Sent
 
@@ -85,8 +96,13 @@ class AsyncProducer:
         self._sends += 1
         if self._sends % TURN == 0:
             await asyncio.sleep(0)
-        while not self._produced(topic, data, key, more):
-            await self._wait_for_room()
+        try:
+            while not self._produced(topic, data, key, more):
+                await self._wait_for_room()
+        except RAISED_BY_SEND:
+            raise
+        except CarouselError as error:
+            future.set_exception(error)
         return future
 
     async def send_and_wait(

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 import confluent_kafka
 
 from client.client_configs import producer_config
-from client.errors import CarouselError, Closed, NotDelivered, QueueFull
+from client.errors import CarouselError, Closed, ConfigError, MessageTooLarge, NotDelivered, QueueFull
 from client.kafka.failures import LOGGER, as_ours, of_exception, told_as_ours
 from client.serializers import Name, Serializer, encode, serializer_of
 from client.values import Sent
@@ -38,6 +38,10 @@ AFTER_ERROR_S: Final = 10.0
 
 KEPT_FAILURES: Final = 1_000
 """Failed deliveries that `flush` remembers; beyond these they are only counted."""
+
+RAISED_BY_SEND: Final = (ConfigError, MessageTooLarge, QueueFull, Closed)
+"""What a send raises itself. Any other error is its future's: whether librdkafka refuses a partition at once or after
+it asked a server depends on what it has heard of the topic by then, and no caller can know that."""
 
 Text = bytes | str
 HeadersIn = Mapping[str, Text | None] | Sequence[tuple[str, Text | None]]
@@ -111,15 +115,20 @@ class Producer:
 
         A value of None is a tombstone (it deletes its key in a compacted topic). Without `timestamp_ms` the message has
         the time of this call. Waits while the queue is full. The future's errors are `client.errors`: NotDelivered,
-        TopicNotFound, PartitionNotFound, NotAllowed … Its callbacks run in the producer's thread: keep
-        them short. Raises BadValue, MessageTooLarge, QueueFull and Closed itself:
-        then nothing was queued.
+        TopicNotFound, PartitionNotFound, NotAllowed …, whether a server or what librdkafka knew of the topic told
+        them. Its callbacks run in the producer's thread: keep them short. Raises BadValue, ConfigError,
+        MessageTooLarge, QueueFull and Closed itself: then nothing was queued.
         """
         delivery = Delivery()
         delivery.set_running_or_notify_cancel()
         data = None if value is None else encode(self._serialize, value, f"a value for {topic}")
         more = queued(partition, headers, timestamp_ms) | {"on_delivery": partial(self._told, delivery)}
-        self._queue(topic, data, key, more)
+        try:
+            self._queue(topic, data, key, more)
+        except RAISED_BY_SEND:
+            raise
+        except CarouselError as error:
+            self._fail(delivery, error)
         return delivery
 
     def send_and_wait(
@@ -206,10 +215,13 @@ class Producer:
         if error is None:
             delivery.set_result(sent_of(message))
             return
+        self._fail(delivery, as_ours(error, f"sending to {message.topic()}"))
+
+    def _fail(self, delivery: Delivery, error: CarouselError) -> None:
         self._failed += 1
         if len(self._failures) < KEPT_FAILURES:
             self._failures.append(delivery)
-        delivery.set_exception(as_ours(error, f"sending to {message.topic()}"))
+        delivery.set_exception(error)
 
     def _serve(self) -> None:
         while not self._closed.is_set():

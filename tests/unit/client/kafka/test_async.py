@@ -4,7 +4,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from client.errors import BadValue, Closed, NotDelivered, QueueFull, TopicNotFound
+from client.errors import BadValue, Closed, MessageTooLarge, NotDelivered, PartitionNotFound, QueueFull, TopicNotFound
 from client.kafka.async_consumer import AsyncConsumer
 from client.kafka.async_producer import AsyncProducer
 from tests.support.fake_librdkafka import FakeCluster
@@ -48,6 +48,16 @@ class AsyncProducerTest(AsyncCase):
                 await producer.send_and_wait("T2", b"x")
             with self.assertRaises(BadValue):
                 await producer.send("T2", "text")
+
+    async def test_what_librdkafka_knows_already_is_told_like_a_servers_answer(self) -> None:
+        self.cluster.refused = KafkaError._UNKNOWN_PARTITION
+        async with AsyncProducer(AT) as producer:
+            future = await producer.send("T1", b"x", partition=7)
+            with self.assertRaises(PartitionNotFound):
+                await future
+            self.cluster.refused = KafkaError.MSG_SIZE_TOO_LARGE
+            with self.assertRaises(MessageTooLarge):
+                await producer.send("T1", b"x")
 
     async def test_room_is_waited_for(self) -> None:
         self.cluster.hold = True

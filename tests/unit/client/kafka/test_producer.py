@@ -5,7 +5,16 @@ from typing import Any
 
 from confluent_kafka import KafkaError
 
-from client.errors import BadValue, Closed, ConfigError, MessageTooLarge, NotDelivered, QueueFull, TopicNotFound
+from client.errors import (
+    BadValue,
+    Closed,
+    ConfigError,
+    MessageTooLarge,
+    NotDelivered,
+    PartitionNotFound,
+    QueueFull,
+    TopicNotFound,
+)
 from client.kafka.producer import Producer
 from client.values import Sent
 from tests.support.fake_librdkafka import FakeCluster
@@ -115,6 +124,14 @@ class ProducerTest(unittest.TestCase):
             producer.send("T1", b"x")
         self.cluster.refused = 0
         producer.flush(5)
+
+    def test_what_librdkafka_knows_already_is_told_like_a_servers_answer(self) -> None:
+        self.cluster.refused = KafkaError._UNKNOWN_PARTITION
+        producer = self.producer()
+        self.assertIsInstance(producer.send("T1", b"x", partition=7).exception(5), PartitionNotFound)
+        producer.send("T1", b"x", partition=7)
+        with self.assertRaises(PartitionNotFound):
+            producer.flush(5)
 
     def test_a_future_can_not_be_cancelled(self) -> None:
         future = self.producer().send("T1", b"x")
