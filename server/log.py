@@ -26,11 +26,12 @@ from server.log_files import EPOCHS, SNAPSHOT, Checkpoint, file_name
 from server.log_settings import Fsync, LogSettings
 from server.producers import Producers
 from server.retention import SegmentFacts, kept_from
-from server.segment import Segment
+from server.segment import Place, Segment
 from server.storage import Directory, File, StorageError
 from server.sync_job import SyncJob
 from wire.batches import BatchError, BatchHeader, check_crc, stamp, walk
 from wire.errors import ErrorCode
+from wire.pieces import Piece
 from wire.primitives import Data
 from wire.records import records_of
 
@@ -183,19 +184,28 @@ class Log:
         About `max_bytes`: the last one may be cut off. The first is whole even if it is larger, if `at_least_one`;
         otherwise the answer is empty then. Raises OffsetOutOfRange outside of `log_start` to `end_offset`.
         """
+        place = self._locate(offset, max_bytes, limit, at_least_one)
+        return b"" if place is None else place.file.read(place.at, place.size)
+
+    def part(self, offset: int, max_bytes: int, limit: int = NO_LIMIT, at_least_one: bool = True) -> Piece:
+        """As `read`, but much of it may be left in the file until it is sent."""
+        place = self._locate(offset, max_bytes, limit, at_least_one)
+        return b"" if place is None else place.file.part(place.at, place.size)
+
+    def _locate(self, offset: int, max_bytes: int, limit: int, at_least_one: bool) -> Place | None:
         if not self.log_start <= offset <= self.end_offset:
             raise OffsetOutOfRange(f"offset {offset} isn't within {self.log_start} to {self.end_offset}")
         if self.failure is not None:
             raise self.failure
         if offset >= min(limit, self.end_offset):
-            return b""
+            return None
         if offset >= self._active.base_offset:
-            return self._active.read(offset, max_bytes, limit, at_least_one) or b""
+            return self._active.locate(offset, max_bytes, limit, at_least_one)
         for segment in self.segments[bisect_right(self._bases, offset) - 1 :]:
-            data = segment.read(offset, max_bytes, limit, at_least_one)
-            if data is not None:
-                return data
-        return b""
+            place = segment.locate(offset, max_bytes, limit, at_least_one)
+            if place is not None:
+                return place
+        return None
 
     def available(self, offset: int, at_most: int, limit: int) -> int:
         """How many bytes there are from `offset` on, of batches below offset `limit`: `at_most`, or more. It reads no

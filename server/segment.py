@@ -8,7 +8,7 @@ whole batch and is cut anywhere behind it, which the protocol allows and every c
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from server.indexes import OFFSET_ENTRY, TIME_ENTRY, SparseIndex
 from server.log_files import INDEX, LOG, TIME_INDEX, file_name
@@ -24,6 +24,14 @@ HEADERS_CHUNK: Final = 8 * 1024
 
 MAX_RELATIVE: Final = 2**31 - 1
 """Offsets and positions in the indexes have 32 bits."""
+
+
+class Place(NamedTuple):
+    """Where bytes are."""
+
+    file: File
+    at: int
+    size: int
 
 
 class Segment:
@@ -146,28 +154,21 @@ class Segment:
 
     # --- reading -----------------------------------------------------------------------------------------------
 
-    def read(self, offset: int, max_bytes: int, limit: int, at_least_one: bool) -> bytes | None:
-        """Bytes from the batch that holds `offset` on, of batches that end below offset `limit`.
+    def locate(self, offset: int, max_bytes: int, limit: int, at_least_one: bool) -> Place | None:
+        """Where the bytes are from the batch that holds `offset` on, of batches that end below offset `limit`.
 
-        Empty if there are none, or if not even the first fits in `max_bytes`, unless `at_least_one`. None if no batch
-        here reaches `offset`: look into the next segment.
+        None at all if there are none, or if not even the first fits in `max_bytes`, unless `at_least_one`. None if no
+        batch here reaches `offset`: look into the next segment.
         """
         start = self.position_of(offset)
         if start >= self.size:
             return None
         stop = self.size if limit >= self.next_offset else self.position_of(limit)
-        if start >= stop:
-            return b""
-        data = self.file.read(start, min(max(max_bytes, HEADER_SIZE), stop - start))
-        if len(data) == stop - start:
-            return data if at_least_one or len(data) <= max_bytes else b""
-        return self._first_whole(data, start, max_bytes, at_least_one)
-
-    def _first_whole(self, data: bytes, start: int, max_bytes: int, at_least_one: bool) -> bytes:
-        first_bytes = _header(data, 0).size_bytes
-        if first_bytes > max_bytes:
-            return self.file.read(start, first_bytes) if at_least_one else b""
-        return data
+        size = max(stop - start, 0)
+        if size > max_bytes:
+            first_bytes = _header(self.file.read(start, HEADER_SIZE), 0).size_bytes
+            size = max_bytes if first_bytes <= max_bytes else first_bytes if at_least_one else 0
+        return Place(self.file, start, size)
 
     def available(self, offset: int, limit: int) -> int:
         """How many bytes `read` could give from `offset` on, of batches that end below offset `limit`."""

@@ -13,6 +13,7 @@ from contextlib import closing
 from typing import Final, Protocol
 
 from wire.errors import ErrorCode
+from wire.pieces import Piece
 from wire.primitives import Data
 
 PARTIAL: Final = ".tmp"
@@ -46,6 +47,10 @@ class File(Protocol):
 
     def read(self, at: int, size: int) -> bytes:
         """The bytes from `at` on: `size` of them, or fewer where the file ends."""
+        ...
+
+    def part(self, at: int, size: int) -> Piece:
+        """What `read` would give. It may be left in the file until it is sent."""
         ...
 
     def truncate(self, size: int) -> None: ...

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from wire.answer_parts import CurrentLeader, Endpoint, Topic, endpoints_tag, leader_tag, topic_head
 from wire.packing import array_head, tagged, uvarint
-from wire.primitives import Data
+from wire.pieces import Piece
 
 SESSIONS_FROM: Final = 7
 FLEXIBLE_FROM: Final = 12
@@ -33,7 +33,7 @@ class FetchResult(NamedTuple):
     high_watermark: int = -1
     last_stable_offset: int = -1
     log_start_offset: int = -1
-    records: Sequence[Data] = ()
+    records: Sequence[Piece] = ()
     aborted: Sequence[tuple[int, int]] | None = None
     preferred_read_replica: int = -1
     diverging_epoch: tuple[int, int] | None = None
@@ -49,8 +49,8 @@ def pack_fetch(
     error_code: int = 0,
     session_id: int = 0,
     endpoints: Sequence[Endpoint] = (),
-) -> list[Data]:
-    """A whole answer frame as buffers for `writelines`, the records among them as they came."""
+) -> list[Piece]:
+    """A whole answer frame in pieces, the first of bytes, the records among them as they came."""
     flexible = version >= FLEXIBLE_FROM
     fields = (correlation_id, throttle_ms, error_code, session_id)
     if flexible and len(topics) == 1 and not endpoints and len(topics[0][1]) == 1:
@@ -58,7 +58,7 @@ def pack_fetch(
         if result.aborted is None and result.diverging_epoch is None and result.current_leader is None:
             return _usual_one(fields, topic_head(topic, True), result)
     pack = _RESULTS[version]
-    out: list[Data] = []
+    out: list[Piece] = []
     small = [array_head(len(topics), flexible)]
     for topic, results in topics:
         small += (topic_head(topic, flexible), array_head(len(results), flexible))
@@ -76,11 +76,13 @@ def pack_fetch(
         small.append(endpoints_tag(endpoints if version >= ENDPOINTS_FROM else ()))
     out.append(b"".join(small))
     size = sum(map(len, out))
-    out[0] = _head(version, size, fields) + out[0]
+    first = out[0]
+    assert isinstance(first, bytes)
+    out[0] = _head(version, size, fields) + first
     return out
 
 
-def _usual_one(fields: tuple[int, int, int, int], topic: bytes, result: FetchResult) -> list[Data]:
+def _usual_one(fields: tuple[int, int, int, int], topic: bytes, result: FetchResult) -> list[Piece]:
     """The usual answer of a flexible version: two structs around the topic, then the records."""
     correlation_id, throttle_ms, error_code, session_id = fields
     records_size = sum(map(len, result.records))

@@ -7,6 +7,7 @@ send nothing for an hour; there are thousands of them, and one loop. So for each
 - of what it sent at once, TURN requests are served, then others get their turn;
 - while it doesn't take what was sent, its socket isn't read, and no answer that can wait (a Fetch's) is made: what is
   unsent is at most one answer each, and those together are kept below UNSENT_BYTES by making them smaller;
+- records that lie in a file go from there to the socket, by the kernel's hand (`server.aio.large_answers`);
 - what it sent is kept in a buffer that all connections share, but for unfinished frames (`wire.frames`).
 
 What holds: answers go out in the order of their requests, each once; one that is malformed closes its connection, after
@@ -16,16 +17,17 @@ the answers before it.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Final, Protocol, cast
 
+from server.aio.large_answers import LargeAnswer
 from server.api.shape import Answer, Call, Later, LazyAnswer
 from server.apis import Answered, Api
 from server.now import Now
 from server.traffic import ApiTraffic, Requests
 from wire.frames import MAX_FRAME, MAX_FRAME_BEFORE_LOGIN, BufferPool, FrameReader, RequestHead, read_head
-from wire.primitives import WireError
+from wire.primitives import Data, WireError
 
 MAX_UNDER_WAY: Final = 1_000
 """Requests of one connection that wait at once; librdkafka's own default (`max.in.flight`) is a million, Java's 5."""
@@ -232,6 +234,8 @@ class Connection(asyncio.BufferedProtocol):
         """Bytes that were unsent when idle connections were last looked for."""
         self._written = 0
         """Of the last answer with records: what it holds in memory until its last byte is taken."""
+        self._large: LargeAnswer | None = None
+        """The last answer, if not all of it has been given to the transport: the client is choked then."""
         self._active_ms = 0
         self._since_ms = 0
 
@@ -260,6 +264,7 @@ class Connection(asyncio.BufferedProtocol):
         self._listener.budget.connections_left += 1
         self._unchoke()
         self._waiting.clear()
+        self._large = None
         self._reader.close()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -284,6 +289,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self._unchoke()
+        if self._large is not None:
+            self._go_on_sending(self._large)
         self._flush()
 
     def _unchoke(self) -> None:
@@ -402,15 +409,31 @@ class Connection(asyncio.BufferedProtocol):
             return
         if isinstance(answer, LazyAnswer):
             answer = answer.make(self._listener.budget.room())
-            self._written = _size(answer)
-            if self._written > BULK:
-                transport.set_write_buffer_limits(0)
         if isinstance(answer, bytes):
             transport.write(answer)
+        elif _size(answer) <= BULK:
+            self._written = 0
+            transport.writelines(cast("Sequence[Data]", answer))  # nothing so small is left in a file
         else:
-            transport.writelines(answer)
+            transport.set_write_buffer_limits(0)
+            self._send(LargeAnswer(transport, answer))
         if asked.traffic is not None:
             asked.traffic.times.add(perf_counter() - asked.begun_s)
+
+    def _send(self, answer: LargeAnswer) -> None:
+        self._large = answer
+        self._written = answer.in_memory
+        self._go_on_sending(answer)
+
+    def _go_on_sending(self, answer: LargeAnswer) -> None:
+        try:
+            answer.send()
+        except OSError as error:
+            if not isinstance(error, ConnectionError):
+                _log.warning("a file can't be sent", extra={"fields": {"peer": self.host, "reason": str(error)}})
+            self.abort()
+        if not answer:
+            self._large = None
 
     # --- reading or not --------------------------------------------------------------------------------------------
 
@@ -453,7 +476,7 @@ class Connection(asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None:
             return
-        untaken = transport.get_write_buffer_size() if self._is_choked else 0
+        untaken = transport.get_write_buffer_size() + len(self._large or ()) if self._is_choked else 0
         if untaken != self._untaken:
             self._untaken, self._active_ms = untaken, now_ms
         is_stranger = self._login is not None and not self._login.is_done
@@ -469,6 +492,7 @@ class Connection(asyncio.BufferedProtocol):
     def abort(self) -> None:
         """Close, and forget what is unsent."""
         self._is_ending = True
+        self._large = None
         if self._transport is not None:
             self._transport.abort()
 

@@ -25,6 +25,7 @@ from wire.answer_parts import Endpoint, Topic
 from wire.errors import ErrorCode
 from wire.fetch_answers import FetchResult, pack_fetch
 from wire.fetch_requests import CONSUMER, IDS_FROM, FetchedPartition, FetchRequest, read_fetch
+from wire.pieces import Piece
 
 KEY: Final = 1
 SESSION_ERRORS_FROM: Final = 7
@@ -214,9 +215,9 @@ class Fetch(LazyAnswer):
             diverging = self._diverges(partition, asked)
             high_watermark = partition.high_watermark
             limit = high_watermark if self._is_consumer else log.end_offset
-            records = b""
+            records: Piece = b""
             if diverging is None and (room > 0 or is_first):
-                records = log.read(asked.fetch_offset, min(asked.max_bytes, max(room, 0)), limit, is_first)
+                records = log.part(asked.fetch_offset, min(asked.max_bytes, max(room, 0)), limit, is_first)
         except Refused as error:
             return self._refused(partition.raw_id, number, error.code)
         except OffsetOutOfRange:

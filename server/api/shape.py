@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from server.now import Now
-from wire.primitives import Data
+from wire.pieces import Piece
 
-Answer = bytes | Sequence[Data]
+Answer = bytes | Sequence[Piece]
 """A whole frame (length, header, body), in one piece or in several to be written one after another."""
 
 

@@ -5,6 +5,7 @@ halfway, and costs one call. After a failed sync the kernel may have dropped the
 (the "fsyncgate" of PostgreSQL, 2018), so a file whose sync failed refuses everything from then on.
 """
 
+import errno
 import os
 import shutil
 from collections.abc import Generator, Sequence
@@ -12,22 +13,73 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from server.storage import StorageError
+from wire.pieces import Piece, Unread
 from wire.primitives import Data
 
 OPEN_FLAGS = os.O_RDWR | os.O_CLOEXEC
 FILE_MODE = 0o600
+LEFT_FROM = 64 * 1024
+"""Bytes from which on a part is left in its file: a call more for each, and below some pages nothing is won by it."""
+
+
+class Opened:
+    """A descriptor, closed when nobody holds it any more."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+class Part(Unread):
+    """See there."""
+
+    __slots__ = ("_at", "_left", "_opened")
+
+    def __init__(self, opened: Opened, at: int, size: int) -> None:
+        self._opened = opened
+        self._at = at
+        self._left = size
+
+    def __len__(self) -> int:
+        return self._left
+
+    def send(self, socket: int) -> None:
+        while self._left:
+            try:
+                sent = os.sendfile(socket, self._opened.fd, self._at, self._left)
+            except BlockingIOError:
+                return
+            self._went(sent)
+
+    def take(self, size: int) -> bytes:
+        if not self._left:
+            return b""
+        data = os.pread(self._opened.fd, min(size, self._left), self._at)
+        self._went(len(data))
+        return data
+
+    def _went(self, size: int) -> None:
+        if not size:
+            raise OSError(errno.ENODATA, "the file has become shorter")
+        self._at += size
+        self._left -= size
 
 
 class DiskFile:
     """An open file. See `server.storage.File`."""
 
-    __slots__ = ("_broken", "_fd", "_name", "size")
+    __slots__ = ("_broken", "_fd", "_name", "_opened", "size")
 
     def __init__(self, path: Path, flags: int) -> None:
         self._name = path.name
         self._broken = False
         with _told(f"{path.name}: open"):
             self._fd = os.open(path, flags, FILE_MODE)
+            self._opened: Opened | None = Opened(self._fd)
             self.size = os.fstat(self._fd).st_size
 
     def append(self, data: Data) -> None:
@@ -60,6 +112,12 @@ class DiskFile:
         except OSError as error:
             raise StorageError(f"{self._name}: {error}", is_io=True) from error
 
+    def part(self, at: int, size: int) -> Piece:
+        size = min(size, self.size - at)
+        if size < LEFT_FROM or self._opened is None:
+            return self.read(at, size)
+        return Part(self._opened, at, size)
+
     def truncate(self, size: int) -> None:
         with _told(f"{self._name}: truncate"):
             os.ftruncate(self._fd, size)
@@ -75,9 +133,9 @@ class DiskFile:
             raise StorageError(f"{self._name}: sync: {error}", final=True, is_io=True) from error
 
     def close(self) -> None:
-        if self._fd >= 0:
-            fd, self._fd = self._fd, -1
-            os.close(fd)
+        """What was left in it by `part` can still be sent."""
+        self._fd = -1
+        self._opened = None
 
 
 class DiskDirectory:

@@ -110,6 +110,8 @@ class MemoryFile:
     def read(self, at: int, size: int) -> bytes:
         return bytes(self._inode.data[at : at + size])
 
+    part = read
+
     def truncate(self, size: int) -> None:
         self._disk.hook("truncate", self._name)
         del self._inode.data[size:]

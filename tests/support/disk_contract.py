@@ -3,6 +3,12 @@
 import unittest
 
 from server.storage import PARTIAL, Disk, StorageError, read_whole, write_whole
+from wire.pieces import Piece, Unread
+
+
+def in_memory(piece: Piece) -> bytes:
+    """All that is left of it, in two steps if it is in a file."""
+    return piece.take(10) + piece.take(len(piece)) if isinstance(piece, Unread) else bytes(piece)
 
 
 class DiskContract(unittest.TestCase):
@@ -31,6 +37,20 @@ class DiskContract(unittest.TestCase):
         file.append(b"!")
         self.assertEqual((file.size, file.read(0, 9)), (5, b"hell!"))
         file.close()
+
+    def test_a_part_of_a_file_is_what_a_read_gives_and_outlives_the_file(self) -> None:
+        directory = self.disk.make("d")
+        file = directory.create("f")
+        file.append(bytes(range(256)) * 1000)
+        for at, size in ((0, 10), (7, 100_000), (0, 256_000), (200_000, 99_999), (256_000, 5)):
+            with self.subTest(at=at, size=size):
+                part = file.part(at, size)
+                self.assertEqual(len(part), min(size, file.size - at))
+                self.assertEqual(in_memory(part), file.read(at, size))
+        late, whole = file.part(0, 256_000), file.read(0, 256_000)
+        directory.remove("f")
+        file.close()
+        self.assertEqual(in_memory(late), whole)
 
     def test_a_file_is_opened_again_at_its_end(self) -> None:
         directory = self.disk.make("d")

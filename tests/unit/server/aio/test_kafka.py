@@ -1,6 +1,8 @@
 """The listener over real sockets: order, stalled clients, malformed bytes, an end in order."""
 
 import asyncio
+import errno
+import socket
 import tempfile
 import unittest
 from contextlib import suppress
@@ -142,6 +144,58 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
         self.assertLess(held, 2 * UNSENT_BYTES)
         writer.write(produce_frame(99, bytes(batch(b"y"))))
         self.assertEqual((await self.answer(reader))[0], 99)
+
+    async def fill(self, count: int) -> bytes:
+        """Messages of a megabyte; the log's bytes."""
+        reader, writer = await self.connect()
+        for number in range(count):
+            writer.write(produce_frame(number, bytes(batch(bytes([number]) * MIB))))
+            await self.answer(reader)
+        partition: Any = self.queue.broker.find("t", 0)
+        return bytes(partition.log.read(0, 100 * MIB))
+
+    async def test_records_that_are_left_in_their_file_arrive_whole_and_in_order(self) -> None:
+        log = await self.fill(7)
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
+        slow.connect(("127.0.0.1", self.port))
+        reader, writer = await asyncio.open_connection(sock=slow)
+        self.writers.append(writer)
+        writer.write(fetch_frame(1) + produce_frame(2, b"") + fetch_frame(3, offset=1) + produce_frame(4, b""))
+        await asyncio.sleep(0.05)
+        for number, wanted in ((1, log), (2, b""), (3, log[log.index(b"\1" * 100) - 200 :]), (4, b"")):
+            answered, body = await self.answer(reader)
+            self.assertEqual(answered, number)
+            self.assertIn(wanted[200:], body)
+        self.assertEqual(self.queue.listeners["CLIENT"].budget._unsent, 0)
+
+    async def test_who_goes_on_is_not_idle_however_slowly(self) -> None:
+        await self.fill(7)
+        _, writer = await self.connect()
+        writer.write(fetch_frame(1))
+        connections = self.queue.listeners["CLIENT"].connections
+        async with asyncio.timeout(10):
+            while not any(connection._large for connection in connections):
+                await asyncio.sleep(0.005)
+        (choked,) = (connection for connection in connections if connection._large)
+        choked.close_if_idle(0)
+        before = choked._untaken
+        self.assertGreater(before, MIB)
+        assert choked._large is not None
+        choked._large._pieces.pop()
+        choked.close_if_idle(IDLE_MS + 1)
+        self.assertLess(choked._untaken, before)
+        self.assertIn(choked, connections)
+
+    async def test_a_file_that_can_not_be_sent_is_the_connections_end(self) -> None:
+        await self.fill(2)
+        for fault in (OSError(errno.EIO, "Input/output error"), BrokenPipeError()):
+            reader, writer = await self.connect()
+            with mock.patch("os.sendfile", side_effect=fault):
+                writer.write(fetch_frame(1))
+                with suppress(ConnectionResetError):
+                    await asyncio.wait_for(reader.read(), 5)
+            self.assertTrue(reader.at_eof())
 
     async def test_who_is_silent_for_too_long_is_closed_but_not_who_waits_for_an_answer(self) -> None:
         listener = self.queue.listeners["CLIENT"]

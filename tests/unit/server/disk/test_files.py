@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import socket
 import tempfile
 import unittest
+from contextlib import suppress
 from pathlib import Path
 from unittest import mock
 
@@ -14,6 +16,7 @@ from server.disk.files import FileDisk
 from server.log_dirs import create_partition, topic_id_of
 from server.recovery import open_log
 from server.storage import StorageError
+from wire.pieces import Unread
 
 
 def file_disk(case: unittest.TestCase) -> FileDisk:
@@ -73,6 +76,64 @@ class FailuresTest(unittest.TestCase):
         with mock.patch("os.fsync", side_effect=broken), self.assertRaises(StorageError) as caught:
             self.directory.sync()
         self.assertTrue(caught.exception.final)
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class PartTest(unittest.TestCase):
+    """Bytes that are left in their file."""
+
+    def setUp(self) -> None:
+        self.directory = file_disk(self).make("d")
+        self.file = self.directory.create("f")
+        self.file.append(bytes(range(256)) * 16_000)
+        self.ours, self.theirs = socket.socketpair()
+        for end in (self.ours, self.theirs):
+            end.setblocking(False)
+            self.addCleanup(end.close)
+
+    def part(self, at: int, size: int) -> Unread:
+        part = self.file.part(at, size)
+        assert isinstance(part, Unread)
+        return part
+
+    def test_what_the_socket_takes_now_and_the_rest_later(self) -> None:
+        part, arrived, steps = self.part(1, 4_000_000), b"", 0
+        while part:
+            before = len(part)
+            part.send(self.ours.fileno())
+            self.assertLess(len(part), before)
+            steps += 1
+            with suppress(BlockingIOError):
+                while data := self.theirs.recv(1 << 20):
+                    arrived += data
+        self.assertGreater(steps, 1)
+        self.assertEqual(arrived, self.file.read(1, 4_000_000))
+
+    def test_a_full_socket_and_one_that_is_gone(self) -> None:
+        part = self.part(0, 4_000_000)
+        part.send(self.ours.fileno())
+        left = len(part)
+        part.send(self.ours.fileno())
+        self.assertEqual(len(part), left)
+        self.theirs.close()
+        self.assertRaises(ConnectionError, part.send, self.ours.fileno())
+
+    def test_a_file_that_became_shorter(self) -> None:
+        sent, taken = self.part(0, 100_000), self.part(0, 100_000)
+        self.file.truncate(0)
+        self.assertRaises(OSError, sent.send, self.ours.fileno())
+        self.assertRaises(OSError, taken.take, 1)
+
+    def test_the_descriptor_is_open_as_long_as_it_is_needed(self) -> None:
+        before = descriptors()
+        part = self.part(0, 100_000)
+        self.file.close()
+        self.assertEqual(descriptors(), before)
+        del part
+        self.assertEqual(descriptors(), before - 1)
 
 
 class LogTest(unittest.TestCase):
