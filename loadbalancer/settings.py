@@ -196,6 +196,13 @@ class Settings(BaseSettings):
     group_min_session_timeout: Seconds = Field(6, description="The shortest session that a group's member may have")
     group_max_session_timeout: float = Field(1800, gt=0, le=86_400, description="The longest")
     cleaner_backoff: Seconds = Field(15, description="Seconds between two looks for logs to compact")
+    queue_busy_poll: int = Field(
+        150,
+        ge=0,
+        le=10_000,
+        description="Microseconds that a server looks for the next request of a lone client that asks again at once, "
+        "instead of sleeping (0: never)",
+    )
     queue_moves: int = Field(8, ge=1, le=1000, description="Partitions that move at once, at /add and /rm")
     leave_timeout: Seconds = Field(300, description="Seconds that /rm waits for a leaver's partitions to be elsewhere")
     link_host: str = Field(

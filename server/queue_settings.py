@@ -45,6 +45,8 @@ KAFKA_NAMES: Final[Mapping[str, str]] = {
 }
 """What DescribeConfigs calls them."""
 
+MAX_BUSY_POLL_US: Final = 10_000
+
 MAX_INT: Final = 2**31 - 1
 
 ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::", ""})
@@ -67,6 +69,7 @@ class QueueSettings:
     rack: str | None
     groups: GroupSettings
     cleaner_backoff_ms: int
+    busy_poll_us: int
     told: Mapping[str, str]
 
     def advertise(self, bound: Mapping[str, int]) -> dict[str, tuple[str, int]]:
@@ -102,6 +105,7 @@ def read_queue_settings(environ: Mapping[str, str], hostname: str) -> QueueSetti
         rack=environ.get("RACK") or None,
         groups=_groups(environ),
         cleaner_backoff_ms=max(1, _number(environ, "LOG_CLEANER_BACKOFF_MS", 15_000)),
+        busy_poll_us=_number(environ, "BUSY_POLL_US", 0, MAX_BUSY_POLL_US),
         told={SERVER_NAME: server_id(environ, hostname)}
         | {name: environ[ours] for ours, name in KAFKA_NAMES.items() if environ.get(ours)},
     )

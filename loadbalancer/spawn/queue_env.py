@@ -38,6 +38,7 @@ def _engine(settings: Settings, paths: Paths) -> dict[str, str]:
         "GROUP_MIN_SESSION_TIMEOUT_MS": _ms(settings.group_min_session_timeout),
         "GROUP_MAX_SESSION_TIMEOUT_MS": _ms(settings.group_max_session_timeout),
         "LOG_CLEANER_BACKOFF_MS": _ms(settings.cleaner_backoff),
+        "BUSY_POLL_US": str(settings.queue_busy_poll),
     }
     if settings.runtime == "docker":
         return {**common, "CONTROL": f"{control_host(settings)}:{settings.link_port}"}

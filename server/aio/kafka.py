@@ -24,6 +24,7 @@ from typing import Any, Final, Protocol, cast
 from server.aio.large_answers import LargeAnswer
 from server.api.shape import Answer, Call, Later, LazyAnswer
 from server.apis import Answered, Api
+from server.busy_poll import BusyPoll
 from server.now import Now
 from server.traffic import ApiTraffic, Requests
 from wire.frames import MAX_FRAME, MAX_FRAME_BEFORE_LOGIN, BufferPool, FrameReader, RequestHead, read_head
@@ -99,8 +100,8 @@ class Login(Protocol):
 
 
 class Listener:
-    """One listener: a name, and its connections. `budget` and `requests` may be shared with other listeners; who has to
-    log in is another server."""
+    """One listener: a name, and its connections. `budget`, `requests` and `busy_poll` may be shared with other
+    listeners; who has to log in is another server."""
 
     def __init__(
         self,
@@ -110,6 +111,7 @@ class Listener:
         pool: BufferPool,
         budget: "Budget",
         requests: Requests,
+        busy_poll: BusyPoll,
         login: Callable[[], Login] | None = None,
     ) -> None:
         self.name = name
@@ -117,6 +119,7 @@ class Listener:
         self.clock = clock
         self.pool = pool
         self.budget = budget
+        self.busy_poll = busy_poll
         self.login = login
         of_servers = login is not None
         self.served = {
@@ -216,6 +219,7 @@ class Connection(asyncio.BufferedProtocol):
         self.host = ""
         self._listener = listener
         self._served = listener.served
+        self._busy_poll = listener.busy_poll
         self._context = listener.answering.context
         self._reader = FrameReader(listener.pool)
         self._login = listener.login() if listener.login is not None else None
@@ -306,6 +310,7 @@ class Connection(asyncio.BufferedProtocol):
         now = self._listener.clock()
         self._active_ms = now.steady_ms
         begun_s = perf_counter()
+        self._busy_poll.asked(self, begun_s)
         try:
             for _ in range(TURN):
                 if self._is_ending:
@@ -417,6 +422,8 @@ class Connection(asyncio.BufferedProtocol):
         else:
             transport.set_write_buffer_limits(0)
             self._send(LargeAnswer(transport, answer))
+            return
+        self._busy_poll.answered()
         if asked.traffic is not None:
             asked.traffic.times.add(perf_counter() - asked.begun_s)
 

@@ -22,6 +22,7 @@ from server.api.cluster_context import Control
 from server.api.shape import Answer, Call
 from server.apis import registry
 from server.broker import Broker, BrokerSettings
+from server.busy_poll import BusyPoll
 from server.compaction import Compaction, Uncleanable, start_compaction
 from server.log import Log
 from server.log_dirs import create_partition, partition_directory, put_strays_aside
@@ -78,6 +79,7 @@ class Queue:
         settings: BrokerSettings | None = None,
         fsync: Fsync = Fsync.ALWAYS,
         distrust: bool = False,
+        busy_poll_s: float = 0.0,
     ) -> None:
         settings = settings or BrokerSettings()
         self.apis = registry()
@@ -97,6 +99,7 @@ class Queue:
         self._distrust = distrust
         self._pool = BufferPool()
         self._budget = Budget()
+        self._busy_poll = BusyPoll(busy_poll_s, self._loop.call_soon, time.perf_counter)
         self._requests = Requests()
         self._wanted_syncs: list[Partition] = []
         self._after_sync: dict[Log, list[Callable[[], None]]] = {}
@@ -128,7 +131,7 @@ class Queue:
     ) -> int:
         """The port, which is a free one for 0; connections are refused until `accept`. Raises OSError."""
         budget = self._budget if login is None else Budget(connections=MAX_SERVERS)
-        listener = Listener(name, self, clock, self._pool, budget, self._requests, login)
+        listener = Listener(name, self, clock, self._pool, budget, self._requests, self._busy_poll, login)
         bound = await listener.listen(host, port, accept)
         self.listeners[name] = listener
         return bound

@@ -82,6 +82,7 @@ class QueueProcess:
             ),
             settings.fsync,
             distrust=self._stop_before() is Stop.UNCLEAN and settings.fsync is not Fsync.ALWAYS,
+            busy_poll_s=settings.busy_poll_us / 1e6,
         )
         self._fetchers = ReplicaFetchers(self.queue, self._secret)
 

@@ -33,7 +33,7 @@ class TestQueueSettings(unittest.TestCase):
     def test_groups_and_what_is_told_of_it(self) -> None:
         usual = read_queue_settings(LEAST, "h")
         assert usual is not None
-        self.assertEqual((usual.groups, usual.cleaner_backoff_ms), (GroupSettings(), 15_000))
+        self.assertEqual((usual.groups, usual.cleaner_backoff_ms, usual.busy_poll_us), (GroupSettings(), 15_000, 0))
         self.assertEqual(dict(usual.told), {SERVER_NAME: "h"})
         named = read_queue_settings({**LEAST, "SERVER_ID": "server7"}, "h")
         self.assertEqual(named and named.told[SERVER_NAME], "server7")
@@ -52,6 +52,7 @@ class TestQueueSettings(unittest.TestCase):
             {"FSYNC": "often"},
             {"CLUSTER_SECRET": ""},
             {"LOG_CLEANER_BACKOFF_MS": "-1"},
+            {"BUSY_POLL_US": "10001"},
             {"GROUP_MAX_SESSION_TIMEOUT_MS": "1"},
         ):
             with self.subTest(**wrong), self.assertRaises(SettingError):
