@@ -180,10 +180,16 @@ class QueueCalls:
         self._turns[producer_id] = turn + 1
         partition = turn % len(names)
         key = told.producer_key(producer_id)
-        await asyncio.gather(
+        stored, turned = await asyncio.gather(
             self._cluster.produce(topic, partition, message),
             self._keep(CURSORS_TOPIC, told.encode_turn(turn + 1), key),
+            return_exceptions=True,
         )
+        if isinstance(stored, BaseException):
+            raise stored
+        if isinstance(turned, BaseException) and not isinstance(turned, Away):
+            raise turned
+        # A turn that isn't kept is at most taken twice; a message that is told to have failed is sent twice.
         return success(told.produced(topic, names[partition]))
 
     # --- consuming -------------------------------------------------------------------------------------

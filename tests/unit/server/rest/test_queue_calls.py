@@ -6,6 +6,7 @@ from typing import Any
 from unittest import mock
 
 from server.rest import topic_table
+from server.rest.cluster import Away
 from server.rest.memory_cluster import Topics
 from tests.support.queue_replicas import MemoryControl, Replica
 from wire.http_queue import CURSORS_TOPIC, NAMES_TOPIC, Cursor, consumer_key, encode_cursor, name_key
@@ -153,6 +154,18 @@ class ProduceTest(CallsCase):
         calls = [self.a.post("/producer/produce", producer_id=0, message=str(at)) for at in range(30)]
         await asyncio.gather(*calls)
         self.assertEqual([len(log) for log in self.topics.logs["T1"]], [10, 10, 10])
+
+    async def test_a_message_that_is_stored_is_told_so_though_its_turn_could_not_be_kept(self) -> None:
+        await self.a.post("/producer/register", topic="T1")
+        real = self.a.cluster.produce
+
+        async def but_no_turns(topic: str, *record: Any) -> int:
+            if topic == CURSORS_TOPIC:
+                raise Away("its leader is away")
+            return await real(topic, *record)
+
+        with mock.patch.object(self.a.cluster, "produce", but_no_turns):
+            self.assertEqual(await self.produced(self.a, 0, "x", "y"), ["P1", "P2"])
 
     async def test_a_partition_that_comes_later_has_its_turn(self) -> None:
         await self.control.add_topic("T2", "P1")
