@@ -3,6 +3,7 @@
 import signal
 from typing import Final
 
+import hypothesis
 import pytest
 
 # Who starts us in the background of a script, or by nohup, has us ignore Ctrl-C and hang-ups, and our children inherit
@@ -20,6 +21,16 @@ TOGETHER: Final = {
 
 ALONE: Final = ("chaos", "container_drills", "door_bench", "drills", "hostile_crowds", "queue_bench", "queue_drills")
 """Files of tests/system that measure, or harm a system and expect it back in time: nothing else runs beside them."""
+
+
+hypothesis.settings.register_profile("everyday", max_examples=40)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The everyday suite tries fewer examples of each law that doesn't say how many it needs; `make test-unittest` and
+    `make test-slow`, which CI runs besides, try Hypothesis' usual hundred."""
+    if config.option.markexpr == "not slow":
+        hypothesis.settings.load_profile("everyday")
 
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks

@@ -15,6 +15,7 @@ class Case(unittest.TestCase):
         return composed
 
 
+@pytest.mark.slow
 class TestEveryCompose(Case):
     """From up to down, with each Compose that is here."""
 

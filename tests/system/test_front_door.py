@@ -163,6 +163,7 @@ class FrontDoorTest(unittest.TestCase):
         self.assertEqual(self.system.call("POST", f"/admin/replicas/{name}/weight", {"weight": 1})[0], 200)
         self.assertEqual(self.system.call("POST", "/admin/replicas/nobody/drain")[0], 404)
 
+    @pytest.mark.slow
     def test_rep_answers_while_streams_are_open_and_adds_wait(self) -> None:
         with contextlib.ExitStack() as stack:
             for _ in range(32):
