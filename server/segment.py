@@ -157,7 +157,7 @@ class Segment:
     def locate(self, offset: int, max_bytes: int, limit: int, at_least_one: bool) -> Place | None:
         """Where the bytes are from the batch that holds `offset` on, of batches that end below offset `limit`.
 
-        None at all if there are none, or if not even the first fits in `max_bytes`, unless `at_least_one`. None if no
+        Of no bytes if there are none, or if not even the first fits in `max_bytes`, unless `at_least_one`. None if no
         batch here reaches `offset`: look into the next segment.
         """
         start = self.position_of(offset)
@@ -165,7 +165,7 @@ class Segment:
             return None
         stop = self.size if limit >= self.next_offset else self.position_of(limit)
         size = max(stop - start, 0)
-        if size > max_bytes:
+        if size > max(max_bytes, 0):
             first_bytes = _header(self.file.read(start, HEADER_SIZE), 0).size_bytes
             size = max_bytes if first_bytes <= max_bytes else first_bytes if at_least_one else 0
         return Place(self.file, start, size)

@@ -127,6 +127,8 @@ class Listener:
         }
         """What each request needs, by its API's key."""
         self.connections: set[Connection] = set()
+        self.has_stopped = False
+        """A connection that was accepted before may still come."""
         self._server: asyncio.Server | None = None
 
     async def listen(self, host: str, port: int, accept: bool = True) -> int:
@@ -149,6 +151,7 @@ class Listener:
             connection.close_if_idle(now_ms)
 
     def stop_accepting(self) -> None:
+        self.has_stopped = True
         if self._server is not None:
             self._server.close()
 
@@ -159,7 +162,7 @@ class Listener:
             connection.end()
 
     def close(self) -> None:
-        """Close all connections; what was written goes out first."""
+        """Close all connections; what was given to their transports goes out first."""
         self.stop_accepting()
         for connection in list(self.connections):
             connection.close()
@@ -258,7 +261,7 @@ class Connection(asyncio.BufferedProtocol):
         self._listener.connections.add(self)
         budget = self._listener.budget
         budget.connections_left -= 1
-        if budget.connections_left < 0:
+        if budget.connections_left < 0 or self._listener.has_stopped:
             self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -410,26 +413,26 @@ class Connection(asyncio.BufferedProtocol):
 
     def _write(self, asked: Asked, answer: Answer | LazyAnswer) -> None:
         transport = self._transport
-        if transport is None:
+        if transport is None or transport.is_closing():  # drops what it gets, beside which a file's bytes would go out
             return
         if isinstance(answer, LazyAnswer):
             answer = answer.make(self._listener.budget.room())
         if isinstance(answer, bytes):
             transport.write(answer)
+            self._busy_poll.answered()
         elif _size(answer) <= BULK:
             self._written = 0
             transport.writelines(cast("Sequence[Data]", answer))  # nothing so small is left in a file
+            self._busy_poll.answered()
         else:
-            transport.set_write_buffer_limits(0)
-            self._send(LargeAnswer(transport, answer))
-            return
-        self._busy_poll.answered()
+            self._send(transport, LargeAnswer(transport, answer))
         if asked.traffic is not None:
             asked.traffic.times.add(perf_counter() - asked.begun_s)
 
-    def _send(self, answer: LargeAnswer) -> None:
+    def _send(self, transport: asyncio.Transport, answer: LargeAnswer) -> None:
         self._large = answer
         self._written = answer.in_memory
+        transport.set_write_buffer_limits(0)
         self._go_on_sending(answer)
 
     def _go_on_sending(self, answer: LargeAnswer) -> None:
@@ -505,6 +508,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def close(self) -> None:
         self._is_ending = True
+        self._large = None
         if self._transport is not None:
             self._transport.close()
 

@@ -15,6 +15,7 @@ from socket import IPPROTO_TCP, TCP_CORK
 from typing import Final
 
 from wire.pieces import Piece, Unread
+from wire.primitives import Data
 
 PROBE: Final = 64 * 1024
 """Bytes of a file that are read and given to the transport to learn when the client takes more."""
@@ -44,13 +45,20 @@ class LargeAnswer:
     def _send_to(self, socket: int) -> None:
         transport, pieces = self._transport, self._pieces
         while pieces and not transport.get_write_buffer_size():
-            piece = pieces.popleft()
+            piece = pieces[0]
             if not isinstance(piece, Unread):
-                transport.write(piece)
+                transport.writelines(self._up_to_a_file())
                 continue
             piece.send(socket)
-            if not piece:
-                continue
-            transport.write(piece.take(PROBE))
             if piece:
-                pieces.appendleft(piece)
+                transport.write(piece.take(PROBE))
+            if not piece:
+                pieces.popleft()
+
+    def _up_to_a_file(self) -> list[Data]:
+        """The pieces that come before the next one in a file; they are no longer here then."""
+        pieces, found = self._pieces, list[Data]()
+        while pieces and not isinstance(piece := pieces[0], Unread):
+            found.append(piece)
+            pieces.popleft()
+        return found

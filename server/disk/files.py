@@ -22,13 +22,21 @@ LEFT_FROM = 64 * 1024
 """Bytes from which on a part is left in its file: a call more for each, and below some pages nothing is won by it."""
 
 
-class Opened:
-    """A descriptor, closed when nobody holds it any more."""
+NO_SENDFILE = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
+"""What a file system says from whose files sendfile can't send: its bytes are read then."""
 
-    __slots__ = ("fd",)
+
+class Opened:
+    """A descriptor, closed when nobody holds it any more. `cuts`: how often the file was truncated. `has_failed`: a
+    part could not be sent, with an answer half out; from then on the file is read before an answer begins, so that
+    whoever tries again is told which partition it is that can't be read."""
+
+    __slots__ = ("cuts", "fd", "has_failed")
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
+        self.cuts = 0
+        self.has_failed = False
 
     def __del__(self) -> None:
         os.close(self.fd)
@@ -37,10 +45,11 @@ class Opened:
 class Part(Unread):
     """See there."""
 
-    __slots__ = ("_at", "_left", "_opened")
+    __slots__ = ("_at", "_cuts", "_left", "_opened")
 
     def __init__(self, opened: Opened, at: int, size: int) -> None:
         self._opened = opened
+        self._cuts = opened.cuts
         self._at = at
         self._left = size
 
@@ -48,19 +57,34 @@ class Part(Unread):
         return self._left
 
     def send(self, socket: int) -> None:
-        while self._left:
-            try:
-                sent = os.sendfile(socket, self._opened.fd, self._at, self._left)
-            except BlockingIOError:
-                return
-            self._went(sent)
+        self._check()
+        try:
+            while self._left:
+                self._went(os.sendfile(socket, self._opened.fd, self._at, self._left))
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            raise
+        except OSError as error:
+            if error.errno not in NO_SENDFILE:
+                self._opened.has_failed = True
+                raise
 
     def take(self, size: int) -> bytes:
-        if not self._left:
-            return b""
-        data = os.pread(self._opened.fd, min(size, self._left), self._at)
-        self._went(len(data))
+        self._check()
+        try:
+            data = os.pread(self._opened.fd, min(size, self._left), self._at)
+        except OSError:
+            self._opened.has_failed = True
+            raise
+        if self._left:
+            self._went(len(data))
         return data
+
+    def _check(self) -> None:
+        """What was cut may have been written anew since, with other records."""
+        if self._opened.cuts != self._cuts:
+            raise OSError(errno.ENODATA, "the file was truncated")
 
     def _went(self, size: int) -> None:
         if not size:
@@ -114,7 +138,7 @@ class DiskFile:
 
     def part(self, at: int, size: int) -> Piece:
         size = min(size, self.size - at)
-        if size < LEFT_FROM or self._opened is None:
+        if size < LEFT_FROM or self._opened is None or self._opened.has_failed:
             return self.read(at, size)
         return Part(self._opened, at, size)
 
@@ -122,6 +146,8 @@ class DiskFile:
         with _told(f"{self._name}: truncate"):
             os.ftruncate(self._fd, size)
         self.size = size
+        if self._opened is not None:
+            self._opened.cuts += 1
 
     def sync(self) -> None:
         if self._broken:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 import tempfile
 import unittest
@@ -10,7 +11,10 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from server.aio.kafka import IDLE_MS, TURN, UNSENT_BYTES, Connection
+import uvloop
+
+from server.aio.kafka import IDLE_MS, TURN, Connection
+from server.aio.large_answers import PROBE
 from server.aio.queue import clock
 from server.now import Now
 from server.storage import StorageError
@@ -18,6 +22,7 @@ from tests.support.broker_world import batch
 from tests.support.one_broker import start
 from wire import messages
 from wire.batches import read_header, walk
+from wire.errors import ErrorCode
 from wire.frames import request_frame
 from wire.records import records_of
 
@@ -30,16 +35,30 @@ def produce_frame(number: int, records: bytes, acks: int = -1) -> bytes:
     return request_frame(0, 9, number, "test", messages.encode(messages.build(0, 9, values, "request")))
 
 
-def fetch_frame(number: int, max_wait: int = 0, offset: int = 0) -> bytes:
+def fetch_frame(number: int, max_wait: int = 0, offset: int = 0, min_bytes: int = 1) -> bytes:
     part = {"partition": 0, "fetch_offset": offset, "partition_max_bytes": 50 * MIB, "current_leader_epoch": -1}
     part |= {"last_fetched_epoch": -1, "log_start_offset": -1}
-    values = {"replica_id": -1, "max_wait": max_wait, "min_bytes": 1, "max_bytes": 50 * MIB, "isolation_level": 0}
+    values = {
+        "replica_id": -1,
+        "max_wait": max_wait,
+        "min_bytes": min_bytes,
+        "max_bytes": 50 * MIB,
+        "isolation_level": 0,
+    }
     values |= {"session_id": 0, "session_epoch": -1, "forgotten_topics_data": [], "rack_id": ""}
     values |= {"topics": [{"topic": "t", "partitions": [part]}]}
     return request_frame(1, 12, number, "test", messages.encode(messages.build(1, 12, values, "request")))
 
 
 class TestListener(unittest.IsolatedAsyncioTestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # pyright: ignore[reportDeprecated]
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        asyncio.set_event_loop_policy(None)  # pyright: ignore[reportDeprecated]
+
     async def asyncSetUp(self) -> None:
         self.directory = tempfile.TemporaryDirectory(dir="/tmp")
         more = {"t": (1, {"max.message.bytes": str(4 * MIB)})}
@@ -139,9 +158,10 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
         await asyncio.sleep(0.5)
         held = sum(
             connection._transport.get_write_buffer_size()  # type: ignore[union-attr]
+            + (connection._large.in_memory if connection._large is not None else 0)
             for connection in self.queue.listeners["CLIENT"].connections
         )
-        self.assertLess(held, 2 * UNSENT_BYTES)
+        self.assertLess(held, 100 * 2 * PROBE)
         writer.write(produce_frame(99, bytes(batch(b"y"))))
         self.assertEqual((await self.answer(reader))[0], 99)
 
@@ -152,7 +172,7 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
             writer.write(produce_frame(number, bytes(batch(bytes([number]) * MIB))))
             await self.answer(reader)
         partition: Any = self.queue.broker.find("t", 0)
-        return bytes(partition.log.read(0, 100 * MIB))
+        return bytes(partition.log.read(partition.log.end_offset - count, 100 * MIB))
 
     async def test_records_that_are_left_in_their_file_arrive_whole_and_in_order(self) -> None:
         log = await self.fill(7)
@@ -189,13 +209,58 @@ class TestListener(unittest.IsolatedAsyncioTestCase):
 
     async def test_a_file_that_can_not_be_sent_is_the_connections_end(self) -> None:
         await self.fill(2)
-        for fault in (OSError(errno.EIO, "Input/output error"), BrokenPipeError()):
+        for fault in (BrokenPipeError(), OSError(errno.EIO, "Input/output error")):
             reader, writer = await self.connect()
             with mock.patch("os.sendfile", side_effect=fault):
                 writer.write(fetch_frame(1))
+                came = b""
                 with suppress(ConnectionResetError):
-                    await asyncio.wait_for(reader.read(), 5)
-            self.assertTrue(reader.at_eof())
+                    while data := await asyncio.wait_for(reader.read(MIB), 5):
+                        came += data
+            self.assertLess(len(came), MIB)
+        reader, writer = await self.connect()
+        with mock.patch("os.pread", side_effect=OSError(errno.EIO, "Input/output error")):
+            writer.write(fetch_frame(3))
+            _, answer = await self.answer(reader)
+        self.assertIn(ErrorCode.KAFKA_STORAGE_ERROR.to_bytes(2, "big"), answer, "now it is told")
+
+    async def test_no_other_answer_s_records_come_behind_the_half_of_one_that_failed(self) -> None:
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        slow.connect(("127.0.0.1", self.port))
+        slow.setblocking(False)
+        self.addCleanup(slow.close)
+        log = await self.fill(7)
+        slow.send(b"".join(fetch_frame(number, max_wait=30_000, min_bytes=len(log) + 1) for number in (1, 2)))
+        await asyncio.sleep(0.05)
+        log += await self.fill(1)
+        (connection,) = (one for one in self.queue.listeners["CLIENT"].connections if one._large)
+        self.assertEqual(len(connection._waiting), 1)
+        came, loop = b"", asyncio.get_running_loop()
+        once = mock.patch("os.sendfile", wraps=os.sendfile, side_effect=[BrokenPipeError, *[mock.DEFAULT] * 9])
+        with once, suppress(ConnectionResetError):
+            while data := await asyncio.wait_for(loop.sock_recv(slow, MIB), 5):
+                came += data
+        half = came[came.index(log[:61]) :]
+        self.assertLess(len(half), len(log))
+        self.assertEqual(half, log[: len(half)])
+
+    async def test_who_was_accepted_before_a_stop_and_comes_after_it_is_sent_away(self) -> None:
+        listener = self.queue.listeners["CLIENT"]
+        listener.stop_accepting()
+        transport = mock.Mock(**{"get_extra_info.return_value": ("127.0.0.1", 1)})
+        late = Connection(listener)
+        late.connection_made(transport)
+        transport.abort.assert_called_once()
+        late.connection_lost(None)
+
+    async def test_large_answers_are_counted_too(self) -> None:
+        await self.fill(1)
+        reader, writer = await self.connect()
+        writer.write(fetch_frame(1))
+        await self.answer(reader)
+        line = 'kafka_network_requestmetrics_totaltimems_count{request="FetchConsumer"} 1'
+        self.assertIn(line + "\n", self.queue.metrics_text())
 
     async def test_who_is_silent_for_too_long_is_closed_but_not_who_waits_for_an_answer(self) -> None:
         listener = self.queue.listeners["CLIENT"]

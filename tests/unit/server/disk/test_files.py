@@ -1,5 +1,6 @@
 """`server.disk.files`: the contract of disks, and what the operating system can do to a file."""
 
+import errno
 import os
 import shutil
 import socket
@@ -121,11 +122,32 @@ class PartTest(unittest.TestCase):
         self.theirs.close()
         self.assertRaises(ConnectionError, part.send, self.ours.fileno())
 
-    def test_a_file_that_became_shorter(self) -> None:
+    def test_a_file_that_was_cut_and_written_anew(self) -> None:
         sent, taken = self.part(0, 100_000), self.part(0, 100_000)
-        self.file.truncate(0)
+        self.file.truncate(50_000)
+        self.file.append(b"other" * 20_000)
         self.assertRaises(OSError, sent.send, self.ours.fileno())
         self.assertRaises(OSError, taken.take, 1)
+        self.assertTrue(self.part(0, 100_000).take(100_000).endswith(b"other"))
+
+    def test_a_file_that_others_made_shorter(self) -> None:
+        sent = self.part(0, 100_000)
+        os.truncate(self.directory.path / "f", 0)
+        self.assertRaises(OSError, sent.send, self.ours.fileno())
+
+    def test_after_a_failure_the_file_is_read_before_an_answer_begins(self) -> None:
+        broken = OSError(errno.EIO, "Input/output error")
+        with mock.patch("os.sendfile", side_effect=broken):
+            self.assertRaises(OSError, self.part(0, 100_000).send, self.ours.fileno())
+        self.assertIsInstance(self.file.part(0, 100_000), bytes)
+        with mock.patch("os.pread", side_effect=broken), self.assertRaises(StorageError):
+            self.file.part(0, 100_000)
+
+    def test_a_file_system_without_sendfile(self) -> None:
+        part = self.part(0, 100_000)
+        with mock.patch("os.sendfile", side_effect=OSError(errno.EINVAL, "Invalid argument")):
+            part.send(self.ours.fileno())
+        self.assertEqual(part.take(100_000), self.file.read(0, 100_000))
 
     def test_the_descriptor_is_open_as_long_as_it_is_needed(self) -> None:
         before = descriptors()
