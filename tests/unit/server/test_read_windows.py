@@ -98,7 +98,7 @@ class WindowsTest(unittest.TestCase):
         try:
             for at in range(10_000):
                 windows.add(P, Window(at, at + 1, [Message(at, b"%d" % at)]))
-            self.assertLess(tracemalloc.get_traced_memory()[0], 1_000_000)
+            self.assertLess(tracemalloc.get_traced_memory()[0], 1_100_000)  # free lists that are empty cost some more
         finally:
             tracemalloc.stop()
 
