@@ -40,7 +40,7 @@ CROWD = 24
 
 
 class EchoServer(socketserver.ThreadingTCPServer):
-    """Says its name, then what it hears, but for `hush`: that has no answer."""
+    """Says its name, then what it hears, but for `hush`: that has no answer, and is noted."""
 
     daemon_threads = True
     block_on_close = False
@@ -48,6 +48,7 @@ class EchoServer(socketserver.ThreadingTCPServer):
     def __init__(self, name: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Echo)
         self.name = name
+        self.hushed: list[socket.socket] = []
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
@@ -61,7 +62,9 @@ class Echo(socketserver.BaseRequestHandler):
         with contextlib.suppress(OSError):
             self.request.sendall(self.server.name)
             while data := self.request.recv(4096):
-                if data != b"hush":
+                if data == b"hush":
+                    self.server.hushed.append(self.request)
+                else:
                     self.request.sendall(data)
 
 
@@ -149,6 +152,7 @@ class QueuePorts(unittest.TestCase):
         quiet, busy = self.crowd(), self.crowd()
         for sock in busy:
             sock.sendall(b"hush")
+        wait_until(lambda: sum(len(server.hushed) for server in self.servers) == CROWD, "all have come")
         workers = self.up.of("worker")
         self.assertTrue(self.up.order("reload")["ok"])
         wait_until(lambda: not set(self.up.of("worker").values()) & set(workers.values()), "new workers")
