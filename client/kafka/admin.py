@@ -1,5 +1,6 @@
 """Topics, groups and configs of any Kafka cluster, asked and changed in one line each."""
 
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
@@ -12,7 +13,7 @@ from confluent_kafka import TopicPartition
 from client.client_configs import admin_config, bootstrap_of, consumer_config
 from client.errors import Closed, ConfigError, GroupNotFound, TopicNotFound
 from client.kafka.failures import LOGGER, told_as_ours
-from client.kafka.lookups import given_names, patiently
+from client.kafka.lookups import PAUSE_S, given_names, patiently
 from client.values import ConfigValue, GroupInfo, Lag, Member, Offsets, PartitionInfo, TopicInfo
 from wire.http_queue import partition_names
 
@@ -22,6 +23,10 @@ RAW: Final[Any] = confluent_kafka.admin
 
 INTERNAL: Final = "__"
 """Names that begin so belong to the queue itself: __consumer_offsets, __carousel_names."""
+
+
+SIGHT_S: Final = 5.0
+"""How long a topic that was made is looked for. It is there, in any case."""
 
 
 class Admin:
@@ -63,6 +68,15 @@ class Admin:
         Raises TopicExists, ConfigError, Refused, TimedOut (then it may be there all the same)."""
         new = RAW.NewTopic(name, partitions, replication, config=dict(configs or {}))
         self._do(f"creating {name}", lambda s: self._raw.create_topics([new], operation_timeout=s, request_timeout=s))
+        self._await_sight(name)
+
+    def _await_sight(self, name: str) -> None:
+        """Kafka's controller answers before its brokers have heard: for a moment they deny what was just made."""
+        deadline = time.monotonic() + SIGHT_S
+        while name not in self._ask("looking for it", lambda s: self._raw.list_topics(timeout=s)).topics:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(PAUSE_S)
 
     def delete_topic(self, name: str) -> None:
         """Deletes a topic with all its messages. Raises TopicNotFound, Refused, TimedOut."""

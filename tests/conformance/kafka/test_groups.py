@@ -170,10 +170,11 @@ def test_cooperative_members_keep_what_they_keep(make_topic: MakeTopic, join: Ne
     polled([first], lambda: first.has == {0, 1, 2, 3})
     second = join(topic, **sticky)
     polled([first, second], lambda: shared([first, second], 4))
-    assert len(first.revoked) == 2
+    revoked = list(first.revoked)
+    assert len(set(revoked)) == 2  # the same ones again where a machine was too slow for the second's session
     second.close()
     polled([first], lambda: first.has == {0, 1, 2, 3})
-    assert len(first.revoked) == 2
+    assert first.revoked == revoked
 
 
 def test_a_static_member_comes_back_unnoticed(make_topic: MakeTopic, join: NewMember) -> None:
