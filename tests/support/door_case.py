@@ -1,18 +1,12 @@
-"""What tests of the front door share: a rig of their own that ends with them, on uvloop as the workers are.
+"""What tests of the front door share: a rig of their own that ends with them, on uvloop as the workers are."""
 
-uvloop's transports differ from asyncio's in when they write and how they close.
-"""
-
-import asyncio
 import json
 import shutil
 import tempfile
-import unittest
 from typing import Any
 
-import uvloop
-
 from support.fake_replicas import Answerer, FakeReplica, Rig, Visit
+from support.on_uvloop import OnUvloop
 
 
 async def silent(visit: Visit) -> None:
@@ -20,15 +14,7 @@ async def silent(visit: Visit) -> None:
     await visit.reader.read(1)
 
 
-class DoorCase(unittest.IsolatedAsyncioTestCase):
-    @classmethod
-    def setUpClass(cls) -> None:
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # pyright: ignore[reportDeprecated]
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        asyncio.set_event_loop_policy(None)  # pyright: ignore[reportDeprecated]
-
+class DoorCase(OnUvloop):
     def setUp(self) -> None:
         self.directory = tempfile.mkdtemp(dir="/tmp")
         self.addCleanup(shutil.rmtree, self.directory)

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 from support.fake_replicas import Connection, FakeReplica, Visit, saying
+from support.on_uvloop import OnUvloop
 from support.recorder import RawClient
 from support.worker_process import WorkerProcess
 
@@ -53,18 +53,14 @@ def milliseconds(times_s: Sequence[float]) -> tuple[float, float]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-class Crowds(unittest.IsolatedAsyncioTestCase):
+class Crowds(OnUvloop):
     @classmethod
     def setUpClass(cls) -> None:
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # pyright: ignore[reportDeprecated]
+        super().setUpClass()
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         if hard != resource.RLIM_INFINITY and hard < CROWD + 2000:
             raise unittest.SkipTest(f"only {hard} descriptors a process here")
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        asyncio.set_event_loop_policy(None)  # pyright: ignore[reportDeprecated]
 
     async def asyncSetUp(self) -> None:
         asyncio.get_running_loop().set_debug(False)  # it is measured

@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-import uvloop
-
 from server.aio.kafka import IDLE_MS, TURN, Connection
 from server.aio.large_answers import PROBE
 from server.aio.queue import clock
 from server.now import Now
 from server.storage import StorageError
 from tests.support.broker_world import batch
+from tests.support.on_uvloop import OnUvloop
 from tests.support.one_broker import start
 from wire import messages
 from wire.batches import read_header, walk
@@ -50,15 +49,7 @@ def fetch_frame(number: int, max_wait: int = 0, offset: int = 0, min_bytes: int 
     return request_frame(1, 12, number, "test", messages.encode(messages.build(1, 12, values, "request")))
 
 
-class TestListener(unittest.IsolatedAsyncioTestCase):
-    @classmethod
-    def setUpClass(cls) -> None:
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # pyright: ignore[reportDeprecated]
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        asyncio.set_event_loop_policy(None)  # pyright: ignore[reportDeprecated]
-
+class TestListener(OnUvloop):
     async def asyncSetUp(self) -> None:
         self.directory = tempfile.TemporaryDirectory(dir="/tmp")
         more = {"t": (1, {"max.message.bytes": str(4 * MIB)})}
