@@ -13,6 +13,7 @@ turn then never begins: it would take a message that nobody gets.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
@@ -179,18 +180,13 @@ class QueueCalls:
         turn = max(self.view.turns.get(producer_id, 0), self._turns.get(producer_id, 0))
         self._turns[producer_id] = turn + 1
         partition = turn % len(names)
-        key = told.producer_key(producer_id)
-        stored, turned = await asyncio.gather(
-            self._cluster.produce(topic, partition, message),
-            self._keep(CURSORS_TOPIC, told.encode_turn(turn + 1), key),
-            return_exceptions=True,
-        )
-        if isinstance(stored, BaseException):
-            raise stored
-        if isinstance(turned, BaseException) and not isinstance(turned, Away):
-            raise turned
-        # A turn that isn't kept is at most taken twice; a message that is told to have failed is sent twice.
+        await asyncio.gather(self._cluster.produce(topic, partition, message), self._keep_turn(producer_id, turn + 1))
         return success(told.produced(topic, names[partition]))
+
+    async def _keep_turn(self, producer_id: int, turn: int) -> None:
+        """If it can be: one that isn't is at most taken twice, a message that is told to have failed is sent twice."""
+        with suppress(Away):
+            await self._keep(CURSORS_TOPIC, told.encode_turn(turn), told.producer_key(producer_id))
 
     # --- consuming -------------------------------------------------------------------------------------
 
