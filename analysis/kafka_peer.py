@@ -64,14 +64,18 @@ def lacking() -> str:
 def jars() -> Path:
     """The directory with Kafka's jars, fetched if they are not the POM's. Raises RuntimeError with Maven's words."""
     wanted = POM.read_text()
-    if not FETCHED.exists() or FETCHED.read_text() != wanted:
+    if not _is_fetched(wanted):
         FETCHED.parent.mkdir(exist_ok=True)
         with (FETCHED.parent / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # two test runners fetch once: Maven's own store takes no two writers
-            if not FETCHED.exists() or FETCHED.read_text() != wanted:
+            if not _is_fetched(wanted):
                 _fetch()
                 FETCHED.write_text(wanted)
     return JARS
+
+
+def _is_fetched(wanted: str) -> bool:
+    return FETCHED.exists() and FETCHED.read_text() == wanted
 
 
 def _fetch() -> None:

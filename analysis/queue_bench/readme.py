@@ -104,16 +104,11 @@ def _where(figures: Mapping[str, Any], made: Sequence[Measurement]) -> str:
     started = ", ".join(f"{NAMES[engine]} {value:.2f} s" for engine, value in starts.items() if value)
     versions = "".join(f", {version}" for version in figures["versions"].values())
     return (
-        f"Medians of {figures['rounds']} rounds, quartiles in brackets. Commit {figures['commit']}{_again(figures)}, "
+        f"Medians of {figures['rounds']} rounds, quartiles in brackets. Commit {figures['commit']}, "
         f"{figures['made'][:10]}, {figures['cores']} cores, Apache Kafka 4.3.0{versions}, "
         f"fdatasync {figures['fdatasync_us']:.0f} µs. The most memory that the servers took: {held}{whole}; "
         f"from start to the first acknowledged message: {started}.{_lag(made)}"
     )
-
-
-def _again(figures: Mapping[str, Any]) -> str:
-    """Scenarios that were measured again later, whose figures took the place of the first ones."""
-    return "".join(f" ({name}: {commit})" for name, commit in figures.get("again", {}).items())
 
 
 def _lag(made: Sequence[Measurement]) -> str:

@@ -24,7 +24,6 @@ RAW: Final[Any] = confluent_kafka.admin
 INTERNAL: Final = "__"
 """Names that begin so belong to the queue itself: __consumer_offsets, __carousel_names."""
 
-
 SIGHT_S: Final = 5.0
 """How long a topic that was made is looked for. It is there, in any case."""
 

@@ -21,7 +21,6 @@ FILE_MODE = 0o600
 LEFT_FROM = 64 * 1024
 """Bytes from which on a part is left in its file: a call more for each, and below some pages nothing is won by it."""
 
-
 NO_SENDFILE = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
 """What a file system says from whose files sendfile can't send: its bytes are read then."""
 
